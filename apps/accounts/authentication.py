@@ -1,0 +1,75 @@
+"""Who calls the API: a browser session with CSRF, or a key as a bearer token. Both become ``request.actor``."""
+
+from datetime import timedelta
+
+from django.conf import settings
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from drf_spectacular.extensions import OpenApiAuthenticationExtension
+from rest_framework import authentication, exceptions
+from rest_framework.request import Request
+
+from apps.accounts.actors import actor_for_key, actor_for_user
+from apps.accounts.middleware import client_ip, request_id
+from apps.accounts.models import ApiKey, User
+from apps.core.keys import matches, parse
+
+LAST_USED_EVERY = timedelta(minutes=1)
+
+
+class SessionAuthentication(authentication.SessionAuthentication):
+    """DRF's own, which demands the CSRF token on unsafe calls; sets ``request.actor``."""
+
+    def authenticate(self, request: Request) -> tuple[User, None] | None:
+        found = super().authenticate(request)
+        if found:
+            request.actor = actor_for_user(found[0], request_id=request_id(), ip=client_ip(request._request))
+        return found
+
+
+class KeyAuthentication(authentication.BaseAuthentication):
+    """``Authorization: Bearer slw_…``; wrong, revoked and expired keys are told apart by nobody."""
+
+    def authenticate(self, request: Request) -> tuple[User, ApiKey] | None:
+        scheme, _space, token = request.headers.get("Authorization", "").partition(" ")
+        if scheme.lower() != "bearer":
+            return None
+        key = find_key(token.strip())
+        if key is None:
+            raise exceptions.AuthenticationFailed(_("This key is not valid."))
+        request.actor = actor_for_key(key, request_id=request_id(), ip=client_ip(request._request))
+        return key.created_by, key
+
+    def authenticate_header(self, request: Request) -> str:
+        return "Bearer"
+
+
+def find_key(token: str) -> ApiKey | None:
+    """The live key behind a token, compared in constant time; notes its use at most once a minute."""
+    parsed = parse(token)
+    row = parsed and ApiKey.objects.select_related("created_by", "project").filter(key_id=parsed.key_id).first()
+    digest = bytes(row.digest) if row else None
+    if not matches(settings.SLIPWAY_PEPPER, parsed.secret if parsed else "", digest) or row is None:
+        return None
+    now = timezone.now()
+    if row.revoked_at or row.expires_at <= now or not row.created_by.is_active:
+        return None
+    if row.last_used_at is None or now - row.last_used_at > LAST_USED_EVERY:
+        ApiKey.objects.filter(pk=row.pk).update(last_used_at=now)
+    return row
+
+
+class KeyScheme(OpenApiAuthenticationExtension):
+    target_class = "apps.accounts.authentication.KeyAuthentication"
+    name = "key"
+
+    def get_security_definition(self, auto_schema: object) -> dict[str, str]:
+        return {"type": "http", "scheme": "bearer", "description": "An API key, e.g. slw_ci_…"}
+
+
+class SessionScheme(OpenApiAuthenticationExtension):
+    target_class = "apps.accounts.authentication.SessionAuthentication"
+    name = "session"
+
+    def get_security_definition(self, auto_schema: object) -> dict[str, str]:
+        return {"type": "apiKey", "in": "cookie", "name": settings.SESSION_COOKIE_NAME}

@@ -1,0 +1,1 @@
+"""The append-only, hash-chained log: ``record()`` inside every write, the log page and the verifier."""

@@ -1,0 +1,70 @@
+"""Writing the log: one entry with every write, in the same transaction, or the write does not happen."""
+
+import json
+import unicodedata
+from typing import Any
+
+from django.db import connection, models, transaction
+from django.utils import timezone
+
+from apps.audit.chain import entry_hash
+from apps.audit.models import Entry, Head
+from apps.core.actors import Actor
+
+
+def record(
+    actor: Actor,
+    action: str,
+    thing: models.Model,
+    *,
+    project: models.Model | None = None,
+    before: dict[str, Any] | None = None,
+    after: dict[str, Any] | None = None,
+    note: str = "",
+) -> Entry:
+    """Append one entry and return it. Must be called inside the transaction of the change it tells of.
+
+    ``before`` and ``after`` hold only what changed, as plain JSON values; never a secret. The project is taken from
+    the thing when it has one.
+    """
+    if not connection.in_atomic_block:
+        raise transaction.TransactionManagementError("record() outside the transaction of the change it tells of")
+    head = Head.objects.select_for_update().get(pk=1)
+    fields: dict[str, Any] = {
+        "seq": head.seq + 1,
+        "at": timezone.now(),
+        "actor_kind": actor.kind,
+        "actor_id": actor.id,
+        "actor_label": _clean(actor.label, 200),
+        "ip": actor.ip,
+        "request_id": actor.request_id,
+        "action": action,
+        "object_type": thing._meta.model_name,
+        "object_id": str(thing.pk),
+        "object_label": _clean(str(thing), 300),
+        "project_id": project.pk if project is not None else _project_of(thing),
+        "before": _json(before),
+        "after": _json(after),
+        "reason": _clean(note),
+    }
+    entry = Entry(**fields, previous=head.hash, hash=entry_hash(head.hash, fields))
+    entry.save(force_insert=True)
+    Head.objects.filter(pk=1).update(seq=entry.seq, hash=entry.hash)
+    return entry
+
+
+def _project_of(thing: models.Model) -> Any:
+    if thing._meta.label == "accounts.Project":
+        return thing.pk
+    if hasattr(thing, "project_id"):
+        return thing.project_id
+    project = getattr(thing, "project", None)
+    return project.pk if project is not None else None
+
+
+def _json(value: dict[str, Any] | None) -> str:
+    return "" if value is None else _clean(json.dumps(value, ensure_ascii=False, sort_keys=True, default=str))
+
+
+def _clean(text: str, limit: int | None = None) -> str:
+    return unicodedata.normalize("NFC", text.replace("\x00", "�"))[:limit]

@@ -1,0 +1,58 @@
+"""What can go wrong in the domain, told apart by what the person should do next.
+
+DomainError
+├── NotAllowed      403  you may not: ask somebody who may
+├── Missing         404  no such thing, or not yours to know of
+├── StateConflict   409  too late: somebody was first, or the thing has moved on; look again
+├── Invalid         422  what you sent cannot be: change it (``errors`` by field)
+├── TooLarge        413  more bytes than this place takes
+└── Unavailable     503  not now: something we need is away; try again
+
+One middleware turns them into a page or a fragment, one DRF handler into a problem document.
+"""
+
+from collections.abc import Mapping, Sequence
+
+from django.utils.functional import Promise
+
+Text = str | Promise
+
+
+class DomainError(Exception):
+    status = 400
+
+    def __init__(self, message: Text, *, advice: Text = "") -> None:
+        self.message = message
+        self.advice = advice
+        super().__init__(message)
+
+    def __str__(self) -> str:
+        return str(self.message)
+
+
+class NotAllowed(DomainError):
+    status = 403
+
+
+class Missing(DomainError):
+    status = 404
+
+
+class StateConflict(DomainError):
+    status = 409
+
+
+class Invalid(DomainError):
+    status = 422
+
+    def __init__(self, message: Text, *, advice: Text = "", errors: Mapping[str, Sequence[Text]] | None = None) -> None:
+        super().__init__(message, advice=advice)
+        self.errors = dict(errors or {})
+
+
+class TooLarge(DomainError):
+    status = 413
+
+
+class Unavailable(DomainError):
+    status = 503

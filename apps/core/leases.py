@@ -1,0 +1,60 @@
+"""Work on a row by one worker at a time: a lease with a fencing number, judged by the database's clock alone."""
+
+from datetime import timedelta
+from typing import Any, TypeVar
+
+from django.db import models
+from django.db.models import F, Q, QuerySet
+from django.db.models.functions import Now
+
+from apps.core.errors import StateConflict
+
+
+class Leased(models.Model):
+    """Columns of a row that workers act on: when it is due, who holds it until when, and how often it was tried."""
+
+    due_at = models.DateTimeField(null=True, blank=True, db_index=True)
+    lease_until = models.DateTimeField(null=True, blank=True)
+    fence = models.BigIntegerField(default=0)
+    attempts = models.PositiveIntegerField(default=0)
+
+    class Meta:
+        abstract = True
+
+
+Row = TypeVar("Row", bound=Leased)
+
+
+def due(model: type[Row]) -> QuerySet[Row]:
+    """Rows whose time has come and that nobody holds."""
+    return model._default_manager.filter(_free(), due_at__lte=Now())
+
+
+def take(model: type[Row], pk: Any, *, seconds: float, **condition: Any) -> Row | None:
+    """The row under a new lease, or None when another worker holds it or ``condition`` is not met."""
+    taken = model._default_manager.filter(_free(), pk=pk, **condition).update(
+        fence=F("fence") + 1, attempts=F("attempts") + 1, lease_until=Now() + timedelta(seconds=seconds)
+    )
+    return model._default_manager.get(pk=pk) if taken else None
+
+
+def write(row: Row, **facts: Any) -> None:
+    """Write ``facts`` while our lease holds; raise StateConflict when another worker has taken over since."""
+    if not type(row)._default_manager.filter(pk=row.pk, fence=row.fence).update(**facts):
+        raise StateConflict("The lease was taken over by another worker.")
+    for name, value in facts.items():
+        setattr(row, name, value)
+
+
+def renew(row: Leased, *, seconds: float) -> None:
+    write(row, lease_until=Now() + timedelta(seconds=seconds))
+
+
+def release(row: Leased, *, due_in: float | None, **facts: Any) -> None:
+    """Give the lease back; the sweep rings again after ``due_in`` seconds, or never."""
+    at = None if due_in is None else Now() + timedelta(seconds=due_in)
+    write(row, lease_until=None, due_at=at, **facts)
+
+
+def _free() -> Q:
+    return Q(lease_until__isnull=True) | Q(lease_until__lt=Now())

@@ -1,0 +1,74 @@
+"""RFC 9457 problem documents for the API: the one place where an API exception becomes an answer."""
+
+from typing import Any
+
+import structlog
+from django.core.exceptions import PermissionDenied
+from django.http import Http404
+from django.utils.translation import gettext as _
+from rest_framework import exceptions
+from rest_framework.response import Response
+from rest_framework.views import set_rollback
+
+from apps.core.errors import DomainError, Invalid
+
+TITLES = {
+    400: "Malformed request",
+    401: "Not signed in",
+    403: "Not allowed",
+    404: "Not found",
+    405: "Method not allowed",
+    409: "Conflict",
+    413: "Too large",
+    415: "Unsupported media type",
+    422: "Cannot be",
+    429: "Too many requests",
+    503: "Unavailable",
+}
+
+
+def answer_problem(error: Exception, context: dict[str, Any]) -> Response | None:
+    """DRF's exception handler: a problem document, or None for what is truly unexpected (500)."""
+    if isinstance(error, Http404):
+        error = exceptions.NotFound(_("No such thing here."))
+    elif isinstance(error, PermissionDenied):
+        error = exceptions.PermissionDenied()
+    if isinstance(error, DomainError):
+        set_rollback()
+        errors = error.errors if isinstance(error, Invalid) else {}
+        return _problem(error.status, _joined(error), {k: [str(v) for v in vs] for k, vs in errors.items()})
+    if isinstance(error, exceptions.APIException):
+        set_rollback()
+        return _from_rest(error)
+    return None
+
+
+def _from_rest(error: exceptions.APIException) -> Response:
+    headers = {}
+    if getattr(error, "auth_header", None):
+        headers["WWW-Authenticate"] = error.auth_header  # type: ignore[attr-defined]
+    if getattr(error, "wait", None):
+        headers["Retry-After"] = str(int(error.wait) + 1)  # type: ignore[attr-defined]
+    if isinstance(error, exceptions.ValidationError):
+        errors = error.detail if isinstance(error.detail, dict) else {"non_field_errors": error.detail}
+        return _problem(422, _("Some fields are not right."), errors, headers)
+    return _problem(error.status_code, str(error.detail), {}, headers)
+
+
+def _problem(
+    status: int, detail: str, errors: dict[str, Any] | None = None, headers: dict[str, str] | None = None
+) -> Response:
+    body: dict[str, Any] = {
+        "type": "about:blank",
+        "title": TITLES.get(status, "Error"),
+        "status": status,
+        "detail": detail,
+        "request_id": structlog.contextvars.get_contextvars().get("request_id", ""),
+    }
+    if errors:
+        body["errors"] = errors
+    return Response(body, status=status, headers=headers or {}, content_type="application/problem+json")
+
+
+def _joined(error: DomainError) -> str:
+    return f"{error.message} {error.advice}".strip()

@@ -1,0 +1,1 @@
+"""What runs where, and who gets which share of the traffic: desired state in, observed state out, reconciled."""

@@ -1,0 +1,1 @@
+"""The model library: models, versions, content-addressed artifacts, resumable uploads, and checks as evidence."""

@@ -1,0 +1,192 @@
+import uuid
+
+from django.conf import settings
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+from apps.core.actors import Scoped, scoped_by
+from apps.core.leases import Leased
+
+
+class Artifact(models.Model):
+    """Stored bytes, named by their sha256. Files share artifacts; an artifact never changes."""
+
+    sha256 = models.CharField(max_length=64, primary_key=True)
+    size = models.BigIntegerField()
+    created_at = models.DateTimeField(auto_now_add=True)
+
+
+class Upload(models.Model):
+    """A resumable transfer (tus 1.0). Its bytes become visible only when all have arrived and their digest is known."""
+
+    class State(models.TextChoices):
+        RECEIVING = "receiving", _("receiving")
+        COMPLETE = "complete", _("complete")
+        USED = "used", _("used")
+        EXPIRED = "expired", _("expired")
+        CANCELLED = "cancelled", _("cancelled")
+
+    MOVES = {
+        "receiving": frozenset({"complete", "expired", "cancelled"}),
+        "complete": frozenset({"used", "expired", "cancelled"}),
+    }
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    project = models.ForeignKey("accounts.Project", on_delete=models.CASCADE, related_name="uploads")
+    created_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
+    name = models.CharField(max_length=255)
+    size = models.BigIntegerField()
+    offset = models.BigIntegerField(default=0)
+    state = models.CharField(max_length=12, choices=State, default=State.RECEIVING)
+    artifact = models.ForeignKey(Artifact, null=True, on_delete=models.PROTECT, related_name="+")
+    created_at = models.DateTimeField(auto_now_add=True)
+    updated_at = models.DateTimeField(auto_now=True)
+    expires_at = models.DateTimeField()
+
+    objects = Scoped.as_manager()
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=models.Q(offset__gte=0, offset__lte=models.F("size")), name="library_upload_offset_in_size"
+            )
+        ]
+
+
+class MLModel(models.Model):
+    """A named line of versions. (The class is MLModel only because Django owns ``Model``.)"""
+
+    project = models.ForeignKey("accounts.Project", on_delete=models.CASCADE, related_name="models")
+    name = models.SlugField(_("name"), max_length=64)
+    description = models.TextField(_("description"), blank=True)
+    task = models.CharField(_("task"), max_length=60, blank=True)
+    tags = models.JSONField(_("tags"), default=list, blank=True)
+    created_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
+    created_at = models.DateTimeField(auto_now_add=True)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    objects = Scoped.as_manager()
+
+    class Meta:
+        ordering = ["name"]
+        constraints = [models.UniqueConstraint(fields=["project", "name"], name="library_model_name_once")]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class ModelVersion(Leased):
+    """One immutable upload of a model, and what the examination found out about it."""
+
+    class State(models.TextChoices):
+        UPLOADED = "uploaded", _("uploaded")
+        EXAMINING = "examining", _("examining")
+        READY = "ready", _("ready")
+        REFUSED = "refused", _("refused")
+        RETIRED = "retired", _("retired")
+
+    MOVES = {
+        "uploaded": frozenset({"examining"}),
+        "examining": frozenset({"examining", "ready", "refused"}),
+        "ready": frozenset({"retired"}),
+        "refused": frozenset({"retired"}),
+        "retired": frozenset({"ready"}),
+    }
+
+    model = models.ForeignKey(MLModel, on_delete=models.CASCADE, related_name="versions")
+    number = models.PositiveIntegerField()
+    state = models.CharField(max_length=10, choices=State, default=State.UPLOADED)
+    digest = models.CharField(max_length=64)  # sha256 of the sorted manifest of uploaded files
+    size = models.BigIntegerField(default=0)  # bytes of the uploaded files
+    description = models.TextField(_("description"), blank=True)
+    card = models.TextField(_("model card"), blank=True)
+    labels = models.JSONField(_("labels"), default=dict, blank=True)
+    example = models.JSONField(null=True, blank=True)  # the uploader's example request
+    parent = models.ForeignKey("self", null=True, blank=True, on_delete=models.PROTECT, related_name="children")
+    uploaded_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
+    key = models.ForeignKey("accounts.ApiKey", null=True, blank=True, on_delete=models.PROTECT, related_name="+")
+    created_at = models.DateTimeField(auto_now_add=True)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    # What the examination found (worker.specs.Verdict)
+    format = models.CharField(max_length=20, blank=True)
+    framework = models.CharField(max_length=40, blank=True)
+    framework_version = models.CharField(max_length=40, blank=True)
+    tier = models.PositiveSmallIntegerField(null=True, blank=True)
+    signature = models.JSONField(null=True, blank=True)
+    served_format = models.CharField(max_length=20, blank=True)
+    requirements = models.JSONField(default=list, blank=True)
+    trusted = models.JSONField(default=list, blank=True)
+    class_labels = models.JSONField(default=list, blank=True)
+    golden = models.JSONField(default=dict, blank=True)
+    profile = models.JSONField(default=dict, blank=True)
+    parity = models.JSONField(default=dict, blank=True)
+    examined_at = models.DateTimeField(null=True, blank=True)
+
+    objects = scoped_by("model__project").as_manager()
+
+    class Meta:
+        ordering = ["-number"]
+        constraints = [
+            models.UniqueConstraint(fields=["model", "number"], name="library_version_number_once"),
+            models.CheckConstraint(
+                condition=models.Q(state__in=["uploaded", "examining", "ready", "refused", "retired"]),
+                name="library_version_state",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.model.name} v{self.number}"
+
+    @property
+    def project(self):  # type: ignore[no-untyped-def]
+        return self.model.project
+
+
+class VersionFile(models.Model):
+    """A file of a version under its relative name; ``served`` is the one that will run."""
+
+    class Role(models.TextChoices):
+        SOURCE = "source", _("uploaded")
+        CONVERTED = "converted", _("converted")
+
+    version = models.ForeignKey(ModelVersion, on_delete=models.CASCADE, related_name="files")
+    artifact = models.ForeignKey(Artifact, on_delete=models.PROTECT, related_name="files")
+    name = models.CharField(max_length=255)
+    role = models.CharField(max_length=10, choices=Role, default=Role.SOURCE)
+    is_served = models.BooleanField(default=False)
+
+    class Meta:
+        ordering = ["role", "name"]
+        constraints = [
+            models.UniqueConstraint(fields=["version", "name", "role"], name="library_file_name_once"),
+            models.UniqueConstraint(
+                fields=["version"], condition=models.Q(is_served=True), name="library_one_served_file"
+            ),
+        ]
+
+
+class Check(models.Model):
+    """One line of evidence: what was looked at, what came out, and how long it took (seconds)."""
+
+    class State(models.TextChoices):
+        WAITING = "waiting", _("waiting")
+        RUNNING = "running", _("running")
+        PASSED = "passed", _("passed")
+        WARNED = "warned", _("warned")
+        FAILED = "failed", _("failed")
+        SKIPPED = "skipped", _("skipped")
+
+    version = models.ForeignKey(ModelVersion, on_delete=models.CASCADE, related_name="checks")
+    key = models.CharField(max_length=20)
+    position = models.PositiveSmallIntegerField()
+    state = models.CharField(max_length=10, choices=State, default=State.WAITING)
+    summary = models.JSONField(default=dict)  # Message as JSON, like reason and advice
+    reason = models.JSONField(null=True)
+    advice = models.JSONField(null=True)
+    details = models.JSONField(default=dict)
+    seconds = models.FloatField(default=0.0)
+
+    class Meta:
+        ordering = ["position"]
+        constraints = [models.UniqueConstraint(fields=["version", "key"], name="library_check_once")]

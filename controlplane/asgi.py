@@ -1,0 +1,8 @@
+"""The web process's entry for ASGI servers; pages are the same as under WSGI."""
+
+import os
+
+from django.core.asgi import get_asgi_application
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "controlplane.settings")
+application = get_asgi_application()

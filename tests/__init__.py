@@ -1,0 +1,1 @@
+"""The tests: they mirror the house; journeys are told by real browsers against the real stack."""

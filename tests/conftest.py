@@ -1,0 +1,19 @@
+"""What stories share: the cast, and a queue that collects jobs instead of ringing for them."""
+
+import pytest
+
+from apps.core import jobs
+from tests.cast import Cast, gather
+
+
+@pytest.fixture
+def cast(db: None) -> Cast:
+    return gather()
+
+
+@pytest.fixture
+def queue(monkeypatch: pytest.MonkeyPatch) -> list[tuple[jobs.Job, int]]:
+    """The jobs that committed writes asked for, as ``(job, id)``; nothing is rung."""
+    asked: list[tuple[jobs.Job, int]] = []
+    monkeypatch.setattr(jobs, "ring", lambda job, pk: asked.append((job, pk)))
+    return asked

@@ -1,0 +1,14 @@
+"""Settings for the tests: a data folder of their own, made anew for each run."""
+
+import os
+import tempfile
+
+os.environ.setdefault("SLIPWAY_HOME", tempfile.mkdtemp(prefix="slipway-tests-"))
+
+from controlplane.settings import *  # noqa: E402, F403
+
+CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
+}

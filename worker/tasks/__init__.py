@@ -1,0 +1,3 @@
+"""Celery entry points. Each takes an id and has three acts: begin (a move that takes the lease), act (a tool, with no
+transaction open), finish or fail (a move guarded by the fence). Running one twice is harmless.
+"""
