@@ -46,15 +46,19 @@ class ParsedKey(NamedTuple):
 
 
 class Digester:
-    """The keyed digest of many secrets under one pepper: half the price of ``digest`` for each."""
+    """Digests under one pepper, for who checks many keys: half the price of ``digest`` and ``matches`` for each."""
 
     def __init__(self, pepper: bytes) -> None:
         self._keyed = hmac.new(pepper, b"", "sha256")
 
-    def __call__(self, secret: str) -> bytes:
+    def digest(self, secret: str) -> bytes:
         keyed = self._keyed.copy()
         keyed.update(secret.encode("ascii"))
         return keyed.digest()
+
+    def matches(self, secret: str, stored: bytes | None) -> bool:
+        same = hmac.compare_digest(self.digest(secret), _NOBODY if stored is None else stored)
+        return same and stored is not None
 
 
 def mint(prefix: str = LIVE) -> MintedKey:
@@ -79,17 +83,16 @@ def parse(text: str) -> ParsedKey | None:
 
 def digest(pepper: bytes, secret: str) -> bytes:
     """HMAC-SHA256 of the secret, 32 bytes: the only form in which a key is stored."""
-    return Digester(pepper)(secret)
+    return Digester(pepper).digest(secret)
 
 
-def matches(computed: bytes, stored: bytes | None) -> bool:
-    """Whether a presented secret's digest is the stored one, in constant time.
+def matches(pepper: bytes, secret: str, stored: bytes | None) -> bool:
+    """Whether ``stored`` is the digest of a presented secret, in constant time.
 
     ``stored`` is None for an unknown id: the answer is then False after the same work, so that nobody learns from a
     clock which ids exist.
     """
-    same = hmac.compare_digest(computed, _NOBODY if stored is None else stored)
-    return same and stored is not None
+    return Digester(pepper).matches(secret, stored)
 
 
 def checksum(text: str) -> str:
