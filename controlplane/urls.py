@@ -1,8 +1,33 @@
 """Every address of the web process. Pages of a project live under ``/p/<project>/``, the API under ``/api/v1/``."""
 
+from types import ModuleType
+
 from django.urls import URLPattern, URLResolver, include, path
+from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
+
+from apps.accounts import urls as accounts
+from apps.audit import urls as audit
+from apps.deployments import urls as deployments
+from apps.library import urls as library
+from apps.monitoring import urls as monitoring
+from apps.releases import urls as releases
+from apps.targets import urls as targets
+
+APPS: dict[str, ModuleType] = {
+    "accounts": accounts,
+    "library": library,
+    "releases": releases,
+    "targets": targets,
+    "deployments": deployments,
+    "monitoring": monitoring,
+    "audit": audit,
+}
 
 urlpatterns: list[URLPattern | URLResolver] = [
-    path("", include("apps.accounts.urls")),
+    path("", include((accounts.site, "site"))),
     path("accounts/", include("allauth.urls")),
+    *[path("p/<slug:project>/", include((app.pages, name))) for name, app in APPS.items()],
+    *[path("api/v1/", include((app.api, f"{name}_api"))) for name, app in APPS.items()],
+    path("api/v1/schema/", SpectacularAPIView.as_view(), name="schema"),
+    path("api/docs/", SpectacularSwaggerSplitView.as_view(url_name="schema"), name="api_docs"),
 ]

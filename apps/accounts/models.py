@@ -89,7 +89,7 @@ class Membership(models.Model):
 
 
 class Invitation(models.Model):
-    """A one-time link for a new person (or, without a project, for the first administrator). Only its digest is kept."""
+    """A one-time link for a new person (without a project: for the first administrator). Only its digest is kept."""
 
     digest = models.CharField(max_length=64, unique=True)
     email = models.EmailField(blank=True)

@@ -1,3 +1,5 @@
 from django.urls import URLPattern
 
-urlpatterns: list[URLPattern] = []
+site: list[URLPattern] = []  # of no project: first run, profile, invitations
+pages: list[URLPattern] = []  # under /p/<project>/
+api: list[URLPattern] = []  # under /api/v1/
