@@ -3,6 +3,7 @@
 from datetime import timedelta
 from typing import Any, TypeVar
 
+import structlog
 from django.db import models
 from django.db.models import F, Q, QuerySet
 from django.db.models.functions import Now
@@ -10,9 +11,18 @@ from django.db.models.functions import Now
 from apps.core.errors import StateConflict
 
 
-class Leased(models.Model):
-    """Columns of a row that workers act on: when it is due, who holds it until when, and how often it was tried."""
+def request_id() -> str:
+    """The id of the request (or of the task that continues it) that we are working for; empty outside of any."""
+    return structlog.contextvars.get_contextvars().get("request_id", "")
 
+
+class Leased(models.Model):
+    """Columns of a row that workers act on: when it is due, who holds it until when, and how often it was tried.
+
+    ``request_id`` is the request that asked for the work: whoever takes the lease logs under it.
+    """
+
+    request_id = models.CharField(max_length=64, blank=True, default=request_id)
     due_at = models.DateTimeField(null=True, blank=True, db_index=True)
     lease_until = models.DateTimeField(null=True, blank=True)
     fence = models.BigIntegerField(default=0)
@@ -35,7 +45,11 @@ def take(model: type[Row], pk: Any, *, seconds: float, **condition: Any) -> Row 
     taken = model._default_manager.filter(_free(), pk=pk, **condition).update(
         fence=F("fence") + 1, attempts=F("attempts") + 1, lease_until=Now() + timedelta(seconds=seconds)
     )
-    return model._default_manager.get(pk=pk) if taken else None
+    if not taken:
+        return None
+    row = model._default_manager.get(pk=pk)
+    structlog.contextvars.bind_contextvars(request_id=row.request_id)
+    return row
 
 
 def write(row: Row, **facts: Any) -> None:
