@@ -1,0 +1,75 @@
+"""What the server tells about itself and its model, as the protocol's plain JSON objects."""
+
+import hashlib
+import hmac
+from typing import Any
+
+from .manifest import Manifest
+from .metrics import Histogram, Metrics
+
+SERVER_NAME = "slipway-runtime"
+SERVER_VERSION = "1"
+EXTENSIONS = ("binary_tensor_data", "statistics", "model_repository")
+PLATFORMS = {
+    "onnx": "onnx_onnxv1",
+    "skops": "sklearn_skops",
+    "xgboost": "xgboost_booster",
+    "lightgbm": "lightgbm_booster",
+}
+
+
+def describe_server() -> dict[str, Any]:
+    return {"name": SERVER_NAME, "version": SERVER_VERSION, "extensions": list(EXTENSIONS)}
+
+
+def describe_model(manifest: Manifest) -> dict[str, Any]:
+    """Model metadata from the stored signature; class labels, where known, are among the parameters."""
+    signature = manifest.signature
+    description: dict[str, Any] = {
+        "name": manifest.model,
+        "versions": [manifest.version],
+        "platform": PLATFORMS.get(manifest.format, manifest.format),
+        "inputs": [tensor.to_json() for tensor in signature.inputs],
+        "outputs": [tensor.to_json() for tensor in signature.outputs],
+    }
+    if manifest.labels:
+        description["parameters"] = {"labels": list(manifest.labels)}
+    return description
+
+
+def describe_repository(manifest: Manifest, ready: bool) -> list[dict[str, str]]:
+    """The repository extension's index: exactly one model."""
+    state, reason = ("READY", "") if ready else ("UNAVAILABLE", "not ready")
+    return [{"name": manifest.model, "version": manifest.version, "state": state, "reason": reason}]
+
+
+def describe_statistics(manifest: Manifest, metrics: Metrics) -> dict[str, Any]:
+    """Triton's statistics extension; times are nanoseconds, ``last_inference`` is milliseconds since the epoch."""
+    row = {
+        "name": manifest.model,
+        "version": manifest.version,
+        "last_inference": int(metrics.last_inference * 1000),
+        "inference_count": int(metrics.batch.sum),
+        "execution_count": metrics.compute.count,
+        "inference_stats": {
+            "success": _duration(metrics.succeeded, metrics.succeeded_seconds),
+            "fail": _duration(metrics.failed, metrics.failed_seconds),
+            "queue": _total(metrics.queue),
+            "compute_infer": _total(metrics.compute),
+        },
+        "batch_stats": [],
+    }
+    return {"model_stats": [row]}
+
+
+def _duration(count: int, seconds: float) -> dict[str, int]:
+    return {"count": count, "ns": int(seconds * 1e9)}
+
+
+def _total(histogram: Histogram) -> dict[str, int]:
+    return _duration(histogram.count, histogram.sum)
+
+
+def prove_identity(secret: bytes, subject: str, nonce: str) -> str:
+    """Show that whoever answers holds the replica's secret and serves this subject: hex HMAC-SHA256."""
+    return hmac.new(secret, f"{subject}:{nonce}".encode(), hashlib.sha256).hexdigest()
