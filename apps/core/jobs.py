@@ -1,13 +1,14 @@
 """Jobs: a name and an id. The row is the truth; Celery is only a doorbell rung after commit.
 
-A ring that gets lost loses nothing: the sweep finds every row that is due and rings again.
+A ring that gets lost loses nothing: the sweep finds every row that is due and rings again. Without a broker the sweep
+alone rings, once a second, inside the one worker process.
 """
 
-from collections.abc import Callable
 from enum import StrEnum
 
 import structlog
 from celery import current_app
+from django.conf import settings
 from django.db import transaction
 from kombu.exceptions import OperationalError
 
@@ -22,16 +23,15 @@ class Job(StrEnum):
     DELIVER = "deliver"  # a Delivery
 
 
-Ring = Callable[[Job, int], None]
-
-
 def enqueue(job: Job, pk: int) -> None:
     """Ring for ``job`` on row ``pk`` once the present transaction has committed."""
     transaction.on_commit(lambda: ring(job, pk))
 
 
 def ring(job: Job, pk: int) -> None:
-    """Ring now. A broker that is away is no error: the sweep will find the row."""
+    """Ring now, where there is a broker. One that is away is no error: the sweep will find the row."""
+    if settings.SLIPWAY_EMBEDDED:
+        return
     try:
         current_app.send_task(f"slipway.{job}", args=[pk], retry=False)
     except OperationalError as error:

@@ -60,7 +60,7 @@ class Release(models.Model):
 class Review(models.Model):
     """One person's decision on the exact subject they were shown. There is no column for a key: keys can't review.
 
-    Triggers refuse a review by the author of the version or of the proposal, or of another subject (migration 0002).
+    Triggers refuse a review by the author of the version or of the proposal, or of another subject (migration 0003).
     """
 
     class Decision(models.TextChoices):

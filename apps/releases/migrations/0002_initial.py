@@ -6,81 +6,111 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
-        ('accounts', '0001_initial'),
-        ('library', '0001_initial'),
-        ('releases', '0001_initial'),
-        ('targets', '0001_initial'),
+        ("accounts", "0001_initial"),
+        ("library", "0001_initial"),
+        ("releases", "0001_initial"),
+        ("targets", "0001_initial"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
     operations = [
         migrations.AddField(
-            model_name='release',
-            name='endpoint',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='releases', to='targets.endpoint'),
+            model_name="release",
+            name="endpoint",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.PROTECT, related_name="releases", to="targets.endpoint"
+            ),
         ),
         migrations.AddField(
-            model_name='release',
-            name='key',
-            field=models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='accounts.apikey'),
+            model_name="release",
+            name="key",
+            field=models.ForeignKey(
+                blank=True,
+                null=True,
+                on_delete=django.db.models.deletion.PROTECT,
+                related_name="+",
+                to="accounts.apikey",
+            ),
         ),
         migrations.AddField(
-            model_name='release',
-            name='project',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='releases', to='accounts.project'),
+            model_name="release",
+            name="project",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.CASCADE, related_name="releases", to="accounts.project"
+            ),
         ),
         migrations.AddField(
-            model_name='release',
-            name='proposed_by',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL),
+            model_name="release",
+            name="proposed_by",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.PROTECT, related_name="+", to=settings.AUTH_USER_MODEL
+            ),
         ),
         migrations.AddField(
-            model_name='release',
-            name='target',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='releases', to='targets.target'),
+            model_name="release",
+            name="target",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.PROTECT, related_name="releases", to="targets.target"
+            ),
         ),
         migrations.AddField(
-            model_name='release',
-            name='version',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='releases', to='library.modelversion'),
+            model_name="release",
+            name="version",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.PROTECT, related_name="releases", to="library.modelversion"
+            ),
         ),
         migrations.AddField(
-            model_name='build',
-            name='release',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='builds', to='releases.release'),
+            model_name="build",
+            name="release",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.CASCADE, related_name="builds", to="releases.release"
+            ),
         ),
         migrations.AddField(
-            model_name='review',
-            name='release',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='reviews', to='releases.release'),
+            model_name="review",
+            name="release",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.CASCADE, related_name="reviews", to="releases.release"
+            ),
         ),
         migrations.AddField(
-            model_name='review',
-            name='reviewer',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL),
+            model_name="review",
+            name="reviewer",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.PROTECT, related_name="+", to=settings.AUTH_USER_MODEL
+            ),
         ),
         migrations.AddIndex(
-            model_name='release',
-            index=models.Index(fields=['project', 'state', '-id'], name='releases_re_project_d9e15a_idx'),
+            model_name="release",
+            index=models.Index(fields=["project", "state", "-id"], name="releases_re_project_d9e15a_idx"),
         ),
         migrations.AddConstraint(
-            model_name='release',
-            constraint=models.CheckConstraint(condition=models.Q(('replicas__gte', 1), ('replicas__lte', 64)), name='releases_replicas_1_to_64'),
+            model_name="release",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("replicas__gte", 1), ("replicas__lte", 64)), name="releases_replicas_1_to_64"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='release',
-            constraint=models.CheckConstraint(condition=models.Q(('state__in', ['in_review', 'approved', 'rejected', 'withdrawn', 'expired', 'superseded'])), name='releases_state'),
+            model_name="release",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    ("state__in", ["in_review", "approved", "rejected", "withdrawn", "expired", "superseded"])
+                ),
+                name="releases_state",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='review',
-            constraint=models.UniqueConstraint(fields=('release', 'reviewer'), name='releases_one_review_per_person'),
+            model_name="review",
+            constraint=models.UniqueConstraint(fields=("release", "reviewer"), name="releases_one_review_per_person"),
         ),
         migrations.AddConstraint(
-            model_name='review',
-            constraint=models.CheckConstraint(condition=models.Q(('decision__in', ['approve', 'reject'])), name='releases_review_decision'),
+            model_name="review",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("decision__in", ["approve", "reject"])), name="releases_review_decision"
+            ),
         ),
     ]

@@ -1,0 +1,44 @@
+"""Reading targets, environments and endpoints."""
+
+from django.db.models import QuerySet
+from django.utils.translation import gettext as _
+
+from apps.accounts.models import Project
+from apps.core.actors import Actor
+from apps.core.errors import Missing
+from apps.targets.models import Endpoint, Environment, Target
+
+
+def get_endpoint(actor: Actor, project: Project, name: str) -> Endpoint:
+    found = endpoints(actor, project).filter(name=name).first()
+    if found is None:
+        raise Missing(_("There is no endpoint “%(name)s” in this project.") % {"name": name})
+    return found
+
+
+def endpoints(actor: Actor, project: Project) -> QuerySet[Endpoint]:
+    rows = Endpoint.objects.visible_to(actor).filter(project=project)
+    return rows.select_related("project", "environment__target", "created_by")
+
+
+def get_environment(actor: Actor, project: Project, name: str) -> Environment:
+    found = environments(actor, project).filter(name=name).first()
+    if found is None:
+        raise Missing(_("There is no environment “%(name)s” in this project.") % {"name": name})
+    return found
+
+
+def environments(actor: Actor, project: Project) -> QuerySet[Environment]:
+    return Environment.objects.visible_to(actor).filter(project=project).select_related("target")
+
+
+def targets() -> QuerySet[Target]:
+    """Every target of the installation; whoever is signed in may know of them (never of their credentials)."""
+    return Target.objects.all()
+
+
+def get_target(name: str) -> Target:
+    found = Target.objects.filter(name=name).first()
+    if found is None:
+        raise Missing(_("There is no target “%(name)s”.") % {"name": name})
+    return found

@@ -1,0 +1,174 @@
+"""Making and changing targets, environments and endpoints."""
+
+import json
+from typing import Any
+
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from apps.accounts.models import Project
+from apps.audit.services import record
+from apps.core import leases
+from apps.core.actors import SYSTEM, Actor
+from apps.core.errors import Invalid
+from apps.core.jobs import Job, enqueue
+from apps.core.sealing import seal, unseal
+from apps.targets.models import Endpoint, Environment, Target
+
+LOCAL = "this-machine"
+KINDS = ("process",)  # the drivers there are: ``tests/house`` holds them against worker.drivers
+CHECK_EVERY_SECONDS = 60
+ENVIRONMENT_FIELDS = ("description", "approvals_required", "starts_by_itself", "approval_days", "target_id")
+ENDPOINT_FIELDS = ("description", "max_body_bytes", "timeout_seconds", "is_idempotent")
+TARGET_FIELDS = ("config", "is_enabled")
+
+
+@transaction.atomic
+def create_target(
+    *, actor: Actor, name: str, kind: str, config: dict[str, Any] | None = None, secrets: dict[str, str] | None = None
+) -> Target:
+    """Add somewhere models can run. Credentials are sealed at once and never shown again."""
+    actor.require("target.edit")
+    if kind not in KINDS:
+        raise Invalid(
+            _("“%(kind)s” is not a kind of target.") % {"kind": kind},
+            errors={"kind": [_("Choose one of: %(kinds)s.") % {"kinds": ", ".join(KINDS)}]},
+        )
+    if Target.objects.filter(name=name).exists():
+        raise Invalid(_("There is a target “%(name)s” already.") % {"name": name}, errors={"name": [_("Taken.")]})
+    target = Target.objects.create(name=name, kind=kind, config=config or {}, due_at=timezone.now())
+    if secrets:
+        Target.objects.filter(pk=target.pk).update(sealed=seal(json.dumps(secrets), secrets_place(target)))
+    record(actor, "target.created", target, after={"kind": kind, "config": target.config})
+    enqueue(Job.CHECK_TARGET, target.pk)
+    return target
+
+
+@transaction.atomic
+def edit_target(*, actor: Actor, target: Target, **changes: Any) -> Target:
+    actor.require("target.edit")
+    return _edit(actor, "target.edited", target, changes, TARGET_FIELDS)
+
+
+@transaction.atomic
+def ask_for_check(*, actor: Actor, target: Target) -> Target:
+    """Have the target looked at now instead of when its turn comes."""
+    actor.require("target.edit")
+    Target.objects.filter(pk=target.pk).update(due_at=timezone.now())
+    record(actor, "target.check_asked", target)
+    enqueue(Job.CHECK_TARGET, target.pk)
+    return target
+
+
+def secrets_place(target: Target) -> str:
+    return f"targets.Target|{target.pk}|secrets"
+
+
+def open_secrets(target: Target) -> dict[str, str]:
+    """The target's credentials in the clear, for a driver's hands only."""
+    return json.loads(unseal(target.sealed, secrets_place(target))) if target.sealed else {}
+
+
+def begin_check(pk: int) -> Target | None:
+    return leases.take(Target, pk, seconds=60)
+
+
+def finish_check(
+    target: Target, *, is_reachable: bool, lines: list[dict[str, Any]], nodes: list[dict[str, Any]]
+) -> None:
+    """Write what a check saw. Looking is no change of ours, so it leaves no audit entry."""
+    leases.release(
+        target,
+        due_in=CHECK_EVERY_SECONDS,
+        is_reachable=is_reachable,
+        check_lines=lines,
+        nodes=nodes,
+        checked_at=timezone.now(),
+        attempts=0,
+    )
+
+
+@transaction.atomic
+def create_environment(*, actor: Actor, project: Project, name: str, target: Target, **fields: Any) -> Environment:
+    """Add a policy with a name to a project."""
+    actor.require("environment.edit", project)
+    try:
+        with transaction.atomic():
+            row = Environment.objects.create(project=project, name=name, target=target, **fields)
+    except IntegrityError as error:
+        raise Invalid(_("There is an environment “%(name)s” already.") % {"name": name}) from error
+    record(actor, "environment.created", row, after={"target": target.name, **fields})
+    return row
+
+
+@transaction.atomic
+def edit_environment(*, actor: Actor, environment: Environment, **changes: Any) -> Environment:
+    """Change a policy. Releases that wait under the old one lose what they were proposed under: see subjects."""
+    actor.require("environment.edit", environment.project)
+    return _edit(actor, "environment.edited", environment, changes, ENVIRONMENT_FIELDS)
+
+
+@transaction.atomic
+def create_endpoint(*, actor: Actor, project: Project, name: str, environment: Environment, **fields: Any) -> Endpoint:
+    """Make an address at the gateway. Nothing answers there until a release is started."""
+    actor.require("endpoint.edit", project)
+    if environment.project_id != project.pk:
+        raise Invalid(_("The environment belongs to another project."))
+    try:
+        with transaction.atomic():
+            row = Endpoint.objects.create(
+                project=project, environment=environment, name=name, created_by_id=actor.user_id, **fields
+            )
+    except IntegrityError as error:
+        raise Invalid(
+            _("There is an endpoint “%(name)s” already.") % {"name": name}, errors={"name": [_("Taken.")]}
+        ) from error
+    record(actor, "endpoint.created", row, after={"environment": environment.name, **fields})
+    return row
+
+
+@transaction.atomic
+def edit_endpoint(*, actor: Actor, endpoint: Endpoint, **changes: Any) -> Endpoint:
+    actor.require("endpoint.edit", endpoint.project)
+    return _edit(actor, "endpoint.edited", endpoint, changes, ENDPOINT_FIELDS)
+
+
+@transaction.atomic
+def equip() -> int:
+    """Give the installation its own machine as a target, and every project without environments the usual two.
+
+    The sweep calls this, so that a new project is ready a moment after it was made, whoever made it.
+    """
+    bare = list(Project.objects.filter(environments__isnull=True)[:20])
+    if bare and not Target.objects.exists():
+        target = Target.objects.create(name=LOCAL, kind="process", due_at=timezone.now())
+        record(SYSTEM, "target.created", target, after={"kind": "process"})
+    for project in bare:
+        target = Target.objects.order_by("pk").first()
+        for name, fields in USUAL.items():
+            create_environment(actor=SYSTEM, project=project, name=name, target=target, **fields)
+    return len(bare)
+
+
+USUAL: dict[str, dict[str, Any]] = {
+    "staging": {"approvals_required": 1, "starts_by_itself": True},
+    "production": {"approvals_required": 1, "starts_by_itself": True},
+}
+
+
+def _edit(actor: Actor, action: str, row: Any, changes: dict[str, Any], allowed: tuple[str, ...]) -> Any:
+    """Write the allowed fields that differ, with a before and an after in the log; nothing changed, nothing written."""
+    unknown = set(changes) - set(allowed)
+    if unknown:
+        raise Invalid(_("These cannot be changed: %(names)s.") % {"names": ", ".join(sorted(unknown))})
+    before = {name: getattr(row, name) for name in changes}
+    changed = {name: value for name, value in changes.items() if before[name] != value}
+    if not changed:
+        return row
+    for name, value in changed.items():
+        setattr(row, name, value)
+    row.full_clean(exclude=[f.name for f in row._meta.fields if f.name not in changed])
+    row.save(update_fields=[*changed, "updated_at"])
+    record(actor, action, row, before={name: before[name] for name in changed}, after=changed)
+    return row
