@@ -29,6 +29,7 @@ SLIPWAY_OUTBOUND_ALLOWED = env.list("SLIPWAY_OUTBOUND_ALLOWED", default=[])  # h
 SLIPWAY_UPLOAD_MAX_BYTES = env.int("SLIPWAY_UPLOAD_MAX_BYTES", 10 << 30)
 SLIPWAY_EMBEDDED = not SLIPWAY_BROKER_URL
 SLIPWAY_MASTER_KEYS = [secret(SLIPWAY_HOME, "master_key")]  # newest first; older ones only open
+SLIPWAY_INSTANCE = secret(SLIPWAY_HOME, "instance", 6).hex()  # the label of everything that we start somewhere
 SLIPWAY_PEPPER = secret(SLIPWAY_HOME, "key_pepper")
 SLIPWAY_INTERNAL_TOKEN = secret(SLIPWAY_HOME, "internal_token").hex()
 
