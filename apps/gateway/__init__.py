@@ -1,0 +1,17 @@
+"""The data plane's front door: a raw ASGI application without tables.
+
+A request goes through these rooms in this order:
+
+``protocol``   the HTTP parser's strict settings; what is malformed ends here
+``app``        one request from its first line to its line in the books
+``requests``   what of the head matters, and the closed grammar of addresses
+``admission``  who is calling, may they, and how often: keys, scopes, rates
+``routing``    which deployment gets the call, and which of its replicas
+``forwarding`` the exchange itself: buffered or streamed, tried again where that is safe
+``upstream``   one kept-alive HTTP/1.1 connection to a replica
+``metering``   counts and latencies in windows of ten seconds, kept until they are collected
+``internal``   /healthz, /metrics and the windows, for the house itself
+
+What may be called comes from ``tables``: a frozen snapshot that ``refreshing`` renews every second and keeps on disk,
+so that the gateway goes on, and even starts, while the database is away. Only ``snapshot`` touches Django.
+"""

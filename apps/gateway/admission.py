@@ -1,0 +1,149 @@
+"""Who is calling, may they, and how often."""
+
+import time
+from collections import OrderedDict
+from collections.abc import Mapping
+from ipaddress import ip_address
+
+from apps.core import keys as key_format
+from apps.gateway.refusals import Refusal, forbidden, not_found, too_many, unauthorized
+from apps.gateway.tables import Key
+
+_MOST_ADDRESSES = 10_000
+_BEARER = b"bearer "
+
+
+class TokenBucket:
+    """At most ``rate`` calls a minute, evenly, and ``burst`` at once. Refills with time alone."""
+
+    __slots__ = ("burst", "filled_at", "per_second", "tokens")
+
+    def __init__(self, rate: float, burst: float, now: float) -> None:
+        self.per_second = rate / 60.0
+        self.burst = self.tokens = burst
+        self.filled_at = now
+
+    def take(self, now: float) -> float:
+        """Take one token and return 0.0, or take none and return the seconds until there is one."""
+        tokens = self.tokens + (now - self.filled_at) * self.per_second
+        if tokens > self.burst:
+            tokens = self.burst
+        self.filled_at = now
+        if tokens >= 1.0:
+            self.tokens = tokens - 1.0
+            return 0.0
+        self.tokens = tokens
+        return (1.0 - tokens) / self.per_second
+
+
+class Caller:
+    """One key and what it is doing now; outlives the snapshots that the key is in."""
+
+    __slots__ = ("bucket", "in_flight", "key", "names")
+
+    def __init__(self, key: Key, now: float) -> None:
+        self.in_flight = 0
+        self.use(key, now)
+
+    def use(self, key: Key, now: float) -> None:
+        """Take over a new version of the key; its bucket starts anew only where its rate has changed."""
+        known = getattr(self, "key", None)
+        self.key = key
+        self.names = {scope.removeprefix("invoke:") for scope in key.scopes if scope.startswith("invoke:")}
+        if known is None or known.rate_per_minute != key.rate_per_minute:
+            # A hundredth of a minute's calls may come at once: more would let a minute hold more than its rate.
+            burst = max(5.0, key.rate_per_minute / 100)
+            self.bucket = TokenBucket(key.rate_per_minute, burst, now) if key.rate_per_minute else None
+
+    def may_invoke(self, endpoint: str) -> bool:
+        return endpoint in self.names or "*" in self.names
+
+
+class FailureLimit:
+    """Counts wrong keys by address, IPv6 by /64. Forgets the addresses that failed longest ago when there are many."""
+
+    def __init__(self, per_minute: int) -> None:
+        self._per_minute = per_minute
+        self._buckets: OrderedDict[str, TokenBucket] = OrderedDict()
+
+    def refusal(self, client: str, now: float) -> Refusal:
+        """What one more failure from this address is answered with: 401, or 429 once there were too many."""
+        group = _group(client)
+        bucket = self._buckets.get(group)
+        if bucket is None:
+            bucket = self._buckets[group] = TokenBucket(self._per_minute, self._per_minute, now)
+        self._buckets.move_to_end(group)
+        if len(self._buckets) > _MOST_ADDRESSES:
+            self._buckets.popitem(last=False)
+        wait = bucket.take(now)
+        return too_many("too many wrong keys from this address", "too_many_failures", wait) if wait else unauthorized()
+
+
+class Admission:
+    """The callers that the present snapshot knows, and the limits on all of them.
+
+    A right key always passes, however many wrong ones came from its address: an address is often shared, and
+    178 random bits are not found by trying.
+    """
+
+    def __init__(self, pepper: bytes, failures_per_minute: int, in_flight_per_key: int) -> None:
+        self._digester = key_format.Digester(pepper)
+        self._callers: dict[str, Caller] = {}
+        self._failures = FailureLimit(failures_per_minute)
+        self._in_flight_per_key = in_flight_per_key
+
+    def replace_keys(self, keys: Mapping[str, Key]) -> None:
+        """Serve exactly these keys from now on."""
+        now = time.monotonic()
+        callers: dict[str, Caller] = {}
+        for key_id, key in keys.items():
+            caller = self._callers.get(key_id)
+            if caller is None:
+                caller = Caller(key, now)
+            elif caller.key != key:
+                caller.use(key, now)
+            callers[key_id] = caller
+        self._callers = callers
+
+    def identify(self, authorization: bytes, client: str, now: float) -> Caller:
+        """The caller that the header proves; else the same 401 for every reason, or 429."""
+        caller = self._find(authorization)
+        if caller is None:
+            raise self._failures.refusal(client, now)
+        return caller
+
+    def authorize(self, caller: Caller, project: str, endpoint: str) -> None:
+        """Refuse a call to another project as if nothing was there, and one outside the key's scopes as forbidden."""
+        if caller.key.project != project:
+            raise not_found()
+        if not caller.may_invoke(endpoint):
+            raise forbidden()
+
+    def take_turn(self, caller: Caller, now: float) -> None:
+        """Count one call against the key's rate; its number of calls in flight is for who makes the call to count."""
+        if caller.in_flight >= self._in_flight_per_key:
+            raise too_many("this key has too many calls in flight", "key_concurrency", 1)
+        wait = caller.bucket.take(now) if caller.bucket is not None else 0.0
+        if wait:
+            raise too_many("this key calls more often than its limit allows", "rate_limited", wait)
+
+    def _find(self, authorization: bytes) -> Caller | None:
+        if authorization[:7].lower() != _BEARER:
+            return None
+        parsed = key_format.parse(authorization[7:].strip().decode("latin-1"))
+        if parsed is None:
+            return None
+        caller = self._callers.get(parsed.key_id)
+        if not self._digester.matches(parsed.secret, caller.key.digest if caller else None):
+            return None
+        if caller is None or (caller.key.expires_at is not None and caller.key.expires_at <= time.time()):
+            return None
+        return caller
+
+
+def _group(client: str) -> str:
+    try:
+        address = ip_address(client)
+    except ValueError:
+        return client
+    return client if address.version == 4 else str(int(address) >> 64)

@@ -1,0 +1,36 @@
+"""What one gateway process is told at its start. Sizes are bytes, times seconds."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How much of anything a caller, a replica or the house may take."""
+
+    head_bytes: int = 16 << 10
+    head_seconds: float = 10.0  # from a request's first byte to the end of its head
+    buffer_bytes: int = 64 << 10  # a longer body is streamed, and cannot be sent a second time
+    body_idle_seconds: float = 10.0
+    body_seconds: float = 60.0  # plus the time that the body takes at the slowest rate
+    slowest_rate: int = 64 << 10  # bytes a second
+    answer_idle_seconds: float = 60.0  # between two parts of an answer that has begun
+    connect_seconds: float = 2.0
+    pool_idle_seconds: float = 20.0  # shorter than what replicas keep, so that we close first
+    in_flight: int = 4096
+    in_flight_per_key: int = 256
+    failures_per_minute: int = 20  # wrong keys from one address
+    refresh_seconds: float = 1.0
+    window_seconds: int = 10
+    keep_windows_seconds: float = 900.0
+
+
+@dataclass(frozen=True)
+class GatewaySettings:
+    """``name`` tells this gateway's windows from another's: at most 40 characters, the same after a restart."""
+
+    name: str
+    home: Path  # a folder of its own: the last snapshot, and windows not yet collected
+    pepper: bytes = field(repr=False)
+    internal_token: str = field(repr=False)
+    limits: Limits = Limits()
