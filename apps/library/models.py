@@ -15,6 +15,9 @@ class Artifact(models.Model):
     size = models.BigIntegerField()
     created_at = models.DateTimeField(auto_now_add=True)
 
+    def __str__(self) -> str:
+        return self.sha256
+
 
 class Upload(models.Model):
     """A resumable transfer (tus 1.0). Its bytes become visible only when all have arrived and their digest is known."""
@@ -36,7 +39,8 @@ class Upload(models.Model):
     created_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
     name = models.CharField(max_length=255)
     size = models.BigIntegerField()
-    offset = models.BigIntegerField(default=0)
+    declared_sha256 = models.CharField(max_length=64, blank=True)  # what the sender says the bytes are, if it does
+    offset = models.BigIntegerField(default=0)  # bytes that are safe on our disk
     state = models.CharField(max_length=12, choices=State, default=State.RECEIVING)
     artifact = models.ForeignKey(Artifact, null=True, on_delete=models.PROTECT, related_name="+")
     created_at = models.DateTimeField(auto_now_add=True)
@@ -46,11 +50,15 @@ class Upload(models.Model):
     objects = Scoped.as_manager()
 
     class Meta:
+        indexes = [models.Index(fields=["state", "expires_at"])]
         constraints = [
             models.CheckConstraint(
                 condition=models.Q(offset__gte=0, offset__lte=models.F("size")), name="library_upload_offset_in_size"
             )
         ]
+
+    def __str__(self) -> str:
+        return self.name
 
 
 class MLModel(models.Model):
@@ -165,6 +173,9 @@ class VersionFile(models.Model):
             ),
         ]
 
+    def __str__(self) -> str:
+        return self.name
+
 
 class Check(models.Model):
     """One line of evidence: what was looked at, what came out, and how long it took (seconds)."""
@@ -190,3 +201,6 @@ class Check(models.Model):
     class Meta:
         ordering = ["position"]
         constraints = [models.UniqueConstraint(fields=["version", "key"], name="library_check_once")]
+
+    def __str__(self) -> str:
+        return f"{self.key}: {self.state}"
