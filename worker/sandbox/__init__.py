@@ -9,7 +9,8 @@ launcher/   the program that builds the walls from inside; standard library only
 
 Three kinds of wall, strongest first: *bubblewrap* where it is installed, our own *namespaces*, and *landlock*, which
 shares the machine's process list but can neither read, write nor reach anything. Seccomp, Landlock, dropped
-capabilities, resource limits and a warden that counts processes and memory apply inside all three.
+capabilities, resource limits and a warden that counts threads and memory apply inside all three. The program may
+start threads but no processes: nothing can outlive it, and there is nothing to bomb the machine with.
 """
 
 from worker.sandbox.proof import available, strongest

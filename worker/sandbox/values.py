@@ -13,7 +13,7 @@ class Limits:
     seconds: float = 60.0  # wall clock
     cpu_seconds: int = 60
     file_bytes: int = 1 << 30  # the largest single file it may write
-    processes: int = 64  # processes and threads together
+    processes: int = 64  # its threads: a second process is refused altogether
     open_files: int = 256
 
 
@@ -28,7 +28,7 @@ class Outcome:
     stdout: bytes  # the first 1 MiB
     stderr: str  # the last 8 kB
     peak_memory_bytes: int
-    exceeded: str = ""  # the limit that ended it: time, memory, processes; empty where none did
+    exceeded: str = ""  # the limit that ended it: time memory processes; empty where none did
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ nothing here imports the rest of the project: the folder is visible behind the w
 
 main         reads the plan
 namespaces   our own wall: user, mount, network, process, IPC, host-name and cgroup namespaces with a new root
-warden       forks the program, counts its processes and memory, ends it, reports how it ended
+warden       forks the program, counts its threads and memory, ends it, reports how it ended
 privileges   resource limits, capabilities, no-new-privileges
 landlock     which paths may be read and written
 seccomp      which system calls are refused

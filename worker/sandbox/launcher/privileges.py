@@ -36,8 +36,9 @@ def limit_resources(limits: dict[str, Any], *, strict_memory: bool, own_users: b
     """Set the limits the kernel keeps by itself.
 
     A server maps far more address space than it uses (thread stacks, allocator arenas), so only short runs limit
-    that; servers limit written data, and the warden looks at what is resident. ``own_users`` says that processes
-    are counted within this sandbox alone: elsewhere RLIMIT_NPROC would count everything else the user runs.
+    that; servers limit written data, and the warden looks at what is resident. ``own_users`` says that threads
+    are counted within this sandbox alone: elsewhere RLIMIT_NPROC would count everything else the user runs. The
+    kernel does not count for user 0 of the machine; there the warden alone does.
     """
     if strict_memory:
         _limit(resource.RLIMIT_AS, limits["memory_bytes"])
@@ -47,15 +48,16 @@ def limit_resources(limits: dict[str, Any], *, strict_memory: bool, own_users: b
     _limit(resource.RLIMIT_FSIZE, limits["file_bytes"])
     _limit(resource.RLIMIT_NOFILE, limits["open_files"])
     if limits["cpu_seconds"]:
-        _limit(resource.RLIMIT_CPU, limits["cpu_seconds"])
+        _limit(resource.RLIMIT_CPU, limits["cpu_seconds"], limits["cpu_seconds"] + 1)
     if own_users and _kernel() >= (5, 14):
         _limit(resource.RLIMIT_NPROC, limits["processes"] + 2)
 
 
-def _limit(which: int, value: int) -> None:
-    hard = resource.getrlimit(which)[1]
-    allowed = value if hard == resource.RLIM_INFINITY else min(value, hard)
-    resource.setrlimit(which, (allowed, allowed))
+def _limit(which: int, soft: int, hard: int | None = None) -> None:
+    ceiling = resource.getrlimit(which)[1]
+    if ceiling == resource.RLIM_INFINITY:
+        ceiling = max(soft, hard or 0)
+    resource.setrlimit(which, (min(soft, ceiling), min(soft if hard is None else hard, ceiling)))
 
 
 def _kernel() -> tuple[int, ...]:

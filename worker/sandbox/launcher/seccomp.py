@@ -20,7 +20,8 @@ _ARCHITECTURES = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
 REFUSED = {
     # the network; connect and bind because an inherited socket lives in the outer network
     "socket": (41, 198), "connect": (42, 203), "bind": (49, 200),
-    # other processes
+    # other processes, of its own or of others: threads are all it may start, so there are no fork bombs
+    "fork": (57, -1), "vfork": (58, -1),
     "ptrace": (101, 117), "process_vm_readv": (310, 270), "process_vm_writev": (311, 271), "kcmp": (312, 272),
     "pidfd_getfd": (438, 438), "process_madvise": (440, 440), "setsid": (112, 157), "setpgid": (109, 154),
     "setpriority": (141, 140), "ioprio_set": (251, 30), "migrate_pages": (256, 238), "move_pages": (279, 239),
@@ -58,7 +59,7 @@ _ARGUMENTS_LOOKED_AT = {
     "kill": (62, 129), "tgkill": (234, 131), "tkill": (200, 130), "rt_sigqueueinfo": (129, 138),
     "rt_tgsigqueueinfo": (297, 240), "pidfd_send_signal": (424, 424),
 }  # fmt: skip
-_NEW_NAMESPACES = 0x7E020000
+_THREAD = 0x00010000  # CLONE_THREAD, which the kernel does not combine with new user or process namespaces
 _FAST_OPEN = 0x20000000  # MSG_FASTOPEN connects while it sends
 _AF_UNIX = 1
 _PUSH_INPUT = 0x5412  # TIOCSTI types into somebody else's terminal
@@ -97,7 +98,7 @@ def _by_arguments(numbers: dict[str, int]) -> list[bytes]:
     return [
         *_refuse_by(numbers["socketpair"], 0, _step(_EQUAL, _AF_UNIX, 1, 0)),
         *_refuse_by(numbers["prlimit64"], 0, _step(_EQUAL, 0, 1, 0)),
-        *_refuse_by(numbers["clone"], 0, _step(_ANY_BIT, _NEW_NAMESPACES, 0, 1)),
+        *_refuse_by(numbers["clone"], 0, _step(_ANY_BIT, _THREAD, 1, 0)),
         *_refuse_by(numbers["sendto"], 3, _step(_ANY_BIT, _FAST_OPEN, 0, 1)),
         *_refuse_by(numbers["sendmsg"], 2, _step(_ANY_BIT, _FAST_OPEN, 0, 1)),
         *_refuse_by(numbers["sendmmsg"], 3, _step(_ANY_BIT, _FAST_OPEN, 0, 1)),
