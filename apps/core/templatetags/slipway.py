@@ -1,10 +1,19 @@
-"""Filters that pages share: sentences of tools, short digests, sizes, permissions."""
+"""Tags and filters that pages share: states, sentences of tools, short digests, times, fields, the rail's links."""
 
+from datetime import UTC, datetime
 from typing import Any
 
+import structlog
 from django import template
+from django.forms import BoundField, CheckboxInput, CheckboxSelectMultiple, RadioSelect, Select
+from django.urls import NoReverseMatch, reverse
+from django.utils import timezone
+from django.utils.safestring import SafeString
+from django.utils.timesince import timesince, timeuntil
+from django.utils.translation import gettext as _
 
 from apps.core.actors import Actor
+from apps.core.looks import Look, look_of
 from apps.core.messages import say as say_message
 
 register = template.Library()
@@ -25,3 +34,117 @@ def short(digest: str) -> str:
 @register.simple_tag
 def may(actor: Actor, permission: str, project: Any = None) -> bool:
     return actor.may(permission, project)
+
+
+@register.simple_tag
+def look(state: Any, kind: str = "") -> Look:
+    """Word, tone and icon of a state, for ``<c-state>``."""
+    return look_of(str(state or ""), kind)
+
+
+@register.filter
+def iso(at: datetime) -> str:
+    """RFC 3339 in UTC to the millisecond, what ``<time datetime>`` and scripts read."""
+    return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+@register.filter
+def relative(at: datetime) -> str:
+    """“3 minutes ago”, “in 2 months”, in one unit: the largest that fits."""
+    seconds = (timezone.now() - at).total_seconds()
+    if abs(seconds) < 45:
+        return _("now")
+    if seconds > 0:
+        return _("%(delta)s ago") % {"delta": timesince(at, depth=1)}
+    return _("in %(delta)s") % {"delta": timeuntil(at, depth=1)}
+
+
+@register.filter
+def initials(name: Any) -> str:
+    """Up to two letters for a round picture: “Ada Lovelace” → AL."""
+    words = str(name or "?").replace("@", " ").split()
+    return "".join(word[0] for word in words[:2]).upper()
+
+
+@register.filter
+def duration(seconds: float | None) -> str:
+    """A stretch of time in the unit that suits it: 850 µs, 12 ms, 1.2 s, 3 min 5 s, 2 h 10 min."""
+    if seconds is None:
+        return "–"
+    if seconds < 0.001:
+        return f"{seconds * 1e6:.0f} µs"
+    if seconds < 1:
+        return f"{seconds * 1e3:.3g} ms" if seconds < 0.1 else f"{seconds * 1e3:.0f} ms"
+    if seconds < 60:
+        return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest} s" if rest else f"{minutes} min"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if minutes else f"{hours} h"
+
+
+@register.filter
+def styled(field: BoundField) -> SafeString:
+    """A form field's widget in the product's clothes, wired to its help and its errors for screen readers."""
+    widget = field.field.widget
+    attrs: dict[str, Any] = {"class": _widget_class(widget, bool(field.errors))}
+    if field.errors:
+        attrs |= {"aria-invalid": "true"}
+    if field.errors or field.help_text:
+        attrs["aria-describedby"] = f"{field.auto_id}_about"
+    return field.as_widget(attrs={**widget.attrs, **attrs})
+
+
+@register.filter
+def is_checkbox(field: BoundField) -> bool:
+    return isinstance(field.field.widget, CheckboxInput)
+
+
+@register.filter
+def is_group(field: BoundField) -> bool:
+    return isinstance(field.field.widget, CheckboxSelectMultiple | RadioSelect)
+
+
+@register.simple_tag
+def url_if_any(name: str, *args: Any, **kwargs: Any) -> str:
+    """The address of a named page, or nothing where that page does not exist in this installation."""
+    try:
+        return reverse(name, args=args, kwargs=kwargs)
+    except NoReverseMatch:
+        return ""
+
+
+@register.simple_tag
+def request_id() -> str:
+    """The id of the request being answered, as it stands in the logs."""
+    return str(structlog.contextvars.get_contextvars().get("request_id", ""))
+
+
+@register.inclusion_tag("parts/_rail_link.html", takes_context=True)
+def rail_link(
+    context: template.Context, name: str, icon: str, label: str, permission: str, project: Any, badge: str = ""
+) -> dict[str, Any]:
+    """One entry of the left rail; nothing when the role may not see it or the page does not exist."""
+    actor, request = context.get("actor"), context.get("request")
+    href = url_if_any(name, project=project.slug) if project and actor and actor.may(permission, project) else ""
+    return {"href": href, "icon": icon, "label": label, "badge": badge, "is_here": _is_here(request, href, name)}
+
+
+def _is_here(request: Any, href: str, name: str) -> bool:
+    if not href or request is None:
+        return False
+    match = getattr(request, "resolver_match", None)
+    if match is not None and match.view_name == name:
+        return True
+    is_front_page = name.endswith(":overview")
+    return not is_front_page and request.path.startswith(href)
+
+
+def _widget_class(widget: Any, is_invalid: bool) -> str:
+    if isinstance(widget, CheckboxInput | CheckboxSelectMultiple | RadioSelect):
+        kind = "form-check-input"
+    else:
+        kind = "form-select" if isinstance(widget, Select) else "form-control"
+    own = widget.attrs.get("class", "")
+    return " ".join(filter(None, [kind, own, "is-invalid" if is_invalid else ""]))

@@ -1,0 +1,71 @@
+/* Draws every <div data-chart="id of its JSON"> with Plotly, in the page's colours, and redraws it in place on refresh. */
+"use strict";
+
+(() => {
+  const CONFIG = { showSendToCloud: false, plotlyServerURL: "", displaylogo: false, responsive: true,
+    modeBarButtonsToRemove: ["lasso2d", "select2d", "autoScale2d", "toImage"] };
+
+  function colour(name) {
+    return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+  }
+
+  function axis(own) {
+    return { gridcolor: colour("--sl-line"), linecolor: colour("--sl-line-strong"), zerolinecolor: colour("--sl-line"),
+      tickfont: { color: colour("--sl-ink-2") }, automargin: true, ...own };
+  }
+
+  function dress(layout, height) {
+    const axes = Object.keys(layout).filter((key) => /^[xy]axis\d*$/.test(key));
+    const dressed = {
+      uirevision: "keep", height, margin: { l: 48, r: 14, t: 10, b: 34 }, showlegend: undefined, hovermode: "x unified",
+      ...layout,
+      template: "none", paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
+      font: { family: colour("--sl-sans"), size: 12, color: colour("--sl-ink-2") },
+      colorway: [1, 2, 3, 4, 5, 6].map((i) => colour(`--sl-series-${i}`)),
+      hoverlabel: { bgcolor: colour("--sl-surface"), bordercolor: colour("--sl-line-strong"), font: { color: colour("--sl-ink") } },
+      modebar: { bgcolor: "rgba(0,0,0,0)", color: colour("--sl-ink-3"), activecolor: colour("--sl-ink"), ...layout.modebar },
+      legend: { orientation: "h", y: 1.02, yanchor: "bottom", x: 0, font: { color: colour("--sl-ink-2") }, ...layout.legend },
+    };
+    for (const key of new Set(["xaxis", "yaxis", ...axes])) dressed[key] = axis(layout[key]);
+    return dressed;
+  }
+
+  /* A colour given as "var(--sl-series-2)" is looked up, so that the server can name a colour without knowing the theme. */
+  function resolve(value) {
+    if (typeof value === "string" && value.startsWith("var(--")) return colour(value.slice(4, -1));
+    if (Array.isArray(value)) return value.map(resolve);
+    if (value && typeof value === "object") return Object.fromEntries(Object.entries(value).map(([k, v]) => [k, resolve(v)]));
+    return value;
+  }
+
+  function draw(area) {
+    const source = document.getElementById(area.dataset.chart);
+    if (!source || !window.Plotly) return;
+    const figure = JSON.parse(source.textContent);
+    const height = Number(area.dataset.height) || undefined;
+    window.Plotly.react(area, resolve(figure.data || []), resolve(dress(figure.layout || {}, height)), { ...CONFIG, ...figure.config });
+  }
+
+  function drawAll(root) {
+    const areas = root.querySelectorAll ? [...root.querySelectorAll("[data-chart]")] : [];
+    if (root.matches?.("[data-chart]")) areas.push(root);
+    areas.forEach(draw);
+  }
+
+  /* A refresh that swaps only the JSON redraws the chart that names it, keeping zoom and hidden traces. */
+  function redrawFor(root) {
+    for (const source of root.querySelectorAll?.("script[type='application/json'][id]") || []) {
+      for (const area of document.querySelectorAll(`[data-chart="${CSS.escape(source.id)}"]`)) draw(area);
+    }
+  }
+
+  document.addEventListener("htmx:afterSettle", (event) => {
+    drawAll(event.target);
+    redrawFor(event.target);
+  });
+  document.addEventListener("htmx:beforeCleanupElement", (event) => {
+    if (event.target.matches?.(".js-plotly-plot")) window.Plotly?.purge(event.target);
+  });
+  document.addEventListener("slipway:theme", () => drawAll(document));
+  drawAll(document);
+})();
