@@ -135,6 +135,7 @@ class Alert(models.Model):
     acknowledged_at = models.DateTimeField(null=True, blank=True)
     acknowledged_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="+")
     note = models.TextField(_("note"), blank=True)
+    calm_since = models.DateTimeField(null=True, blank=True)  # fine again since then, but not yet for long enough
     resolved_at = models.DateTimeField(null=True, blank=True)
     updated_at = models.DateTimeField(auto_now=True)
 
@@ -147,6 +148,14 @@ class Alert(models.Model):
                 fields=["rule"], condition=~Q(state="resolved"), name="monitoring_one_open_alert_per_rule"
             )
         ]
+        indexes = [models.Index(fields=["state", "-id"])]
+
+    def __str__(self) -> str:
+        return self.rule.name
+
+    @property
+    def project(self) -> models.Model:
+        return self.rule.project
 
 
 class Delivery(Leased):
@@ -167,7 +176,8 @@ class Delivery(Leased):
     state = models.CharField(max_length=8, choices=State, default=State.QUEUED)
     status = models.PositiveSmallIntegerField(null=True, blank=True)
     answer = models.TextField(blank=True)
-    failure = models.JSONField(null=True, blank=True)
+    failure = models.JSONField(null=True, blank=True)  # Message of the last try
+    tries = models.JSONField(default=list, blank=True)  # [{at, seconds, status, answer, failure}], oldest first
     created_at = models.DateTimeField(auto_now_add=True)
     sent_at = models.DateTimeField(null=True, blank=True)
 
@@ -175,3 +185,10 @@ class Delivery(Leased):
 
     class Meta:
         ordering = ["-id"]
+
+    def __str__(self) -> str:
+        return f"{self.event} → {self.channel}"
+
+    @property
+    def project(self) -> models.Model:
+        return self.channel.project

@@ -1,0 +1,143 @@
+"""Making long memories small: ten-second windows into minutes, minutes into hours, and forgetting in batches."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.db import models, transaction
+from django.db.models import Min, Sum
+from django.db.models.functions import TruncHour, TruncMinute
+from django.utils import timezone
+
+from apps.core.histograms import merge
+from apps.monitoring.models import Alert, Delivery, Sample, Window
+from apps.monitoring.spans import LAG_SECONDS, floor
+from apps.monitoring.totals import Totals
+
+FINE, MINUTE, HOUR = 10, 60, 3600
+KEPT = {FINE: timedelta(days=2), MINUTE: timedelta(days=14), HOUR: timedelta(days=366)}
+SAMPLES_KEPT = timedelta(days=2)
+DELIVERIES_KEPT = timedelta(days=90)
+PENDING_KEPT = timedelta(days=1)  # alerts that ended before they fired
+
+#: How far back late windows are looked for: a gateway keeps what was not collected for 15 minutes.
+LATE = {MINUTE: timedelta(minutes=20), HOUR: timedelta(hours=2)}
+BATCH = 2000
+BATCHES_AT_ONCE = 25
+
+Key = tuple[int, int | None, datetime]  # endpoint, deployment, start
+
+
+@dataclass(frozen=True)
+class Level:
+    """One way up: from windows of ``fine`` seconds to those of ``coarse``."""
+
+    fine: int
+    coarse: int
+    truncate: type[models.Func]
+
+
+LEVELS = (Level(FINE, MINUTE, TruncMinute), Level(MINUTE, HOUR, TruncHour))
+
+
+def roll_up(now: datetime | None = None) -> int:
+    """Make every coarse window that is missing, or that late fine ones have outgrown; return how many.
+
+    Running it twice changes nothing: what to do is found by comparing the sums. A few queries when there is nothing to
+    do.
+    """
+    now = now or timezone.now()
+    return sum(_roll_up(level, now) for level in LEVELS)
+
+
+def forget(now: datetime | None = None) -> int:
+    """Delete what is older than it is kept, in batches that never hold the database for long; return how many rows."""
+    now = now or timezone.now()
+    old = [Window.objects.filter(seconds=seconds, start__lt=now - kept) for seconds, kept in KEPT.items()]
+    old.append(Sample.objects.filter(at__lt=now - SAMPLES_KEPT))
+    old.append(Delivery.objects.filter(created_at__lt=now - DELIVERIES_KEPT, due_at__isnull=True))
+    old.append(
+        Alert.objects.filter(state=Alert.State.RESOLVED, fired_at__isnull=True, resolved_at__lt=now - PENDING_KEPT)
+    )
+    return sum(_delete(rows) for rows in old)
+
+
+def _roll_up(level: Level, now: datetime) -> int:
+    start, end = _stretch(level, now)
+    if start is None or start >= end:
+        return 0
+    fine = _sums(level.fine, start, end, level.truncate("start"))
+    coarse = _sums(level.coarse, start, end, models.F("start"))
+    stale = {key for key, requests in fine.items() if requests > coarse.get(key, -1)}
+    if stale:
+        _make(level, stale)
+    return len(stale)
+
+
+def _stretch(level: Level, now: datetime) -> tuple[datetime | None, datetime]:
+    """Where work may be: since the last coarse window (or the first fine one), up to the last whole step."""
+    end = floor(now - timedelta(seconds=LAG_SECONDS), level.coarse)
+    last = Window.objects.filter(seconds=level.coarse).order_by("-start").values_list("start", flat=True).first()
+    first = last or Window.objects.filter(seconds=level.fine).aggregate(first=Min("start"))["first"]
+    if first is None:
+        return None, end
+    return floor(min(first, end - LATE[level.coarse]), level.coarse), end
+
+
+def _sums(seconds: int, start: datetime, end: datetime, step: models.Expression) -> dict[Key, int]:
+    rows = (
+        Window.objects.filter(seconds=seconds, start__gte=start, start__lt=end)
+        .annotate(step=step)
+        .order_by()
+        .values("endpoint_id", "deployment_id", "step")
+        .annotate(total=Sum("requests"))
+    )
+    return {(row["endpoint_id"], row["deployment_id"], row["step"]): row["total"] for row in rows}
+
+
+def _make(level: Level, keys: set[Key]) -> None:
+    starts = {start for _endpoint, _deployment, start in keys}
+    fine: dict[Key, list[Window]] = {key: [] for key in keys}
+    last = max(starts) + timedelta(seconds=level.coarse)
+    rows = Window.objects.filter(seconds=level.fine, start__gte=min(starts), start__lt=last)
+    for row in rows.filter(endpoint__in={key[0] for key in keys}).iterator():
+        key = (row.endpoint_id, row.deployment_id, floor(row.start, level.coarse))
+        if key in fine:
+            fine[key].append(row)
+    with transaction.atomic():
+        outgrown = Window.objects.filter(seconds=level.coarse, start__in=starts)
+        found = outgrown.values_list("pk", "endpoint_id", "deployment_id", "start")
+        Window.objects.filter(pk__in=[pk for pk, *key in found if tuple(key) in keys]).delete()
+        Window.objects.bulk_create(_merged(level.coarse, key, parts) for key, parts in fine.items())
+
+
+def _merged(seconds: int, key: Key, parts: Iterable[Window]) -> Window:
+    totals, parts = Totals(), list(parts)
+    for part in parts:
+        totals.add_counts(part.counts, part.errors)
+        totals.note_in_flight(part.source, part.in_flight_max)
+    endpoint, deployment, start = key
+    return Window(
+        endpoint_id=endpoint,
+        deployment_id=deployment,
+        start=start,
+        seconds=seconds,
+        requests=totals.requests,
+        counts=totals.counts,
+        errors=totals.errors,
+        bytes_in=sum(part.bytes_in for part in parts),
+        bytes_out=sum(part.bytes_out for part in parts),
+        in_flight_max=totals.in_flight_max,
+        histogram=merge(bytes(part.histogram).decode() for part in parts).encode(),
+    )
+
+
+def _delete(rows: models.QuerySet) -> int:
+    deleted = 0
+    for _batch in range(BATCHES_AT_ONCE):
+        ids = list(rows.order_by("pk").values_list("pk", flat=True)[:BATCH])
+        if not ids:
+            break
+        rows.model._default_manager.filter(pk__in=ids).delete()
+        deleted += len(ids)
+    return deleted

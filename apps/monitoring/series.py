@@ -1,0 +1,237 @@
+"""Reading measurements as series: windows and samples of a span, step by step, ready to be drawn or judged."""
+
+from collections.abc import Callable, Collection, Hashable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db import models
+from django.db.models import Avg, Max, Q
+from django.utils import timezone
+
+from apps.monitoring.models import Sample, Window
+from apps.monitoring.rollup import FINE, HOUR, KEPT, MINUTE
+from apps.monitoring.spans import Span, between
+from apps.monitoring.totals import Totals
+
+PERCENTILES = (50, 90, 99, 99.9)
+RESOLUTIONS = (HOUR, MINUTE, FINE)
+
+_COLUMNS = (
+    "endpoint_id",
+    "deployment_id",
+    "start",
+    "source",
+    "counts",
+    "errors",
+    "bytes_in",
+    "bytes_out",
+    "in_flight_max",
+    "histogram",
+)
+
+
+@dataclass(frozen=True)
+class Row:
+    """One stored window, as much of it as a sum needs."""
+
+    endpoint: int
+    deployment: int | None
+    start: datetime
+    source: str
+    counts: dict[str, int]
+    errors: dict[str, int]
+    bytes_in: int
+    bytes_out: int
+    in_flight: int
+    histogram: bytes
+
+    def add_to(self, totals: Totals) -> None:
+        totals.add_counts(self.counts, self.errors)
+        totals.bytes_in += self.bytes_in
+        totals.bytes_out += self.bytes_out
+        totals.note_in_flight((self.deployment, self.source), self.in_flight)
+        totals.add_latencies(self.histogram)
+
+
+KeyOf = Callable[[Row], Hashable]
+
+
+@dataclass(frozen=True)
+class Point:
+    """One step of a series. ``percentiles`` (ms) are those of PERCENTILES; None where no call has a latency."""
+
+    requests: int
+    rps: float
+    counts: dict[str, int]
+    bytes_in: int
+    bytes_out: int
+    in_flight: int
+    percentiles: list[float | None]
+
+
+@dataclass
+class Track:
+    """The points of one endpoint, deployment or whatever the key was; None where nothing happened."""
+
+    points: list[Point | None]
+    whole: Totals = field(default_factory=Totals)
+
+    def rps(self) -> list[float]:
+        """Requests per second: silence is zero."""
+        return [point.rps if point else 0.0 for point in self.points]
+
+    def share(self, outcome: str) -> list[float | None]:
+        """Percent of requests with this outcome; a gap where there were none."""
+        return [
+            100 * point.counts.get(outcome, 0) / point.requests if point and point.requests else None
+            for point in self.points
+        ]
+
+    def percentile(self, wanted: float) -> list[float | None]:
+        """Milliseconds; a gap where there were no calls."""
+        index = PERCENTILES.index(wanted)
+        return [point.percentiles[index] if point else None for point in self.points]
+
+    def in_flight(self) -> list[int]:
+        return [point.in_flight if point else 0 for point in self.points]
+
+
+@dataclass(frozen=True)
+class Resources:
+    """CPU (percent of one core) and memory (MB) of one replica, a gap where it was not seen."""
+
+    deployment: int
+    cpu: list[float | None]
+    memory: list[float | None]
+
+
+def by_endpoint(row: Row) -> int:
+    return row.endpoint
+
+
+def by_deployment(row: Row) -> tuple[int, int | None]:
+    return row.endpoint, row.deployment
+
+
+def read_tracks(endpoints: Collection[int], span: Span, key_of: KeyOf = by_endpoint) -> dict[Any, Track]:
+    """A track by key for the endpoints' windows in ``span``; a key without windows has none.
+
+    Steps are finished one after the other, so that memory holds one step's histograms and not all of them.
+    """
+    tracks: dict[Any, Track] = {}
+    step, running = None, {}  # type: tuple[int | None, dict[Hashable, Totals]]
+    for row in read_rows(endpoints, span):
+        index = span.index(row.start)
+        if index != step:
+            _finish(tracks, running, span, step)
+            step, running = index, {}
+        row.add_to(running.setdefault(key_of(row), Totals()))
+    _finish(tracks, running, span, step)
+    return tracks
+
+
+def read_whole(endpoints: Collection[int], span: Span, key_of: KeyOf = by_endpoint) -> dict[Any, Totals]:
+    """The totals of the whole span by key."""
+    totals: dict[Any, Totals] = {}
+    for row in read_rows(endpoints, span):
+        row.add_to(totals.setdefault(key_of(row), Totals()))
+    return totals
+
+
+def read_rows(endpoints: Collection[int], span: Span) -> Iterator[Row]:
+    """The windows of a span in order of time: the coarsest that fit its steps, finer ones at its recent end."""
+    if not endpoints:
+        return
+    stretches = Q()
+    for seconds, start, end in _stretches(span):
+        stretches |= Q(seconds=seconds, start__gte=start, start__lt=end)
+    rows = Window.objects.filter(stretches, endpoint__in=endpoints).order_by("start")
+    for values in rows.values_list(*_COLUMNS).iterator():
+        yield Row(*values)
+
+
+def read_resources(deployments: Collection[int], span: Span) -> dict[str, Resources]:
+    """CPU and memory by replica name, averaged over each step."""
+    found: dict[str, Resources] = {}
+    rows = (
+        Sample.objects.filter(deployment__in=deployments, at__gte=span.start, at__lt=span.end)
+        .annotate(step=_StepOf("at", span))
+        .order_by()
+        .values_list("replica_name", "deployment_id", "step")
+        .annotate(cpu_mean=Avg("cpu"), memory_most=Max("memory_bytes"))
+    )
+    for name, deployment, index, cpu, memory in rows:
+        line = found.get(name)
+        if line is None:
+            line = found[name] = Resources(deployment, [None] * len(span), [None] * len(span))
+        if 0 <= index < len(span):
+            line.cpu[index], line.memory[index] = 100 * cpu, memory / 1e6
+    return dict(sorted(found.items()))
+
+
+def fitted(span: Span, now: datetime | None = None) -> Span:
+    """The same stretch in steps that what is still kept from its start can fill."""
+    age = (now or timezone.now()) - span.start
+    kept = next((seconds for seconds in reversed(RESOLUTIONS) if age < KEPT[seconds]), HOUR)
+    if span.step >= kept:
+        return span
+    return between(span.start, span.end, step=kept, preset=span.preset)
+
+
+def _stretches(span: Span) -> Sequence[tuple[int, datetime, datetime]]:
+    """Which resolution to read from when to when: coarse up to where it has been rolled up, then finer."""
+    usable = [seconds for seconds in RESOLUTIONS if span.step % seconds == 0 and seconds <= span.step] or [FINE]
+    stretches, start = [], span.start
+    for seconds in usable:
+        end = span.end if seconds == FINE else min(span.end, _rolled_up_to(seconds))
+        if end > start:
+            stretches.append((seconds, start, end))
+            start = end
+    return stretches or [(FINE, span.start, span.end)]
+
+
+def _rolled_up_to(seconds: int) -> datetime:
+    last = Window.objects.filter(seconds=seconds).order_by("-start").values_list("start", flat=True).first()
+    return last + timedelta(seconds=seconds) if last else datetime.min.replace(tzinfo=timezone.get_default_timezone())
+
+
+def _finish(tracks: dict[Any, Track], running: dict[Hashable, Totals], span: Span, index: int | None) -> None:
+    if index is None:
+        return
+    for key, totals in running.items():
+        track = tracks.get(key)
+        if track is None:
+            track = tracks[key] = Track([None] * len(span))
+        track.points[index] = _point(totals, span.seconds_in(index))
+        track.whole.merge(totals)
+
+
+def _point(totals: Totals, seconds: float) -> Point:
+    return Point(
+        requests=totals.requests,
+        rps=totals.requests / seconds,
+        counts=totals.counts,
+        bytes_in=totals.bytes_in,
+        bytes_out=totals.bytes_out,
+        in_flight=totals.in_flight_max,
+        percentiles=totals.percentiles(*PERCENTILES),
+    )
+
+
+class _StepOf(models.Func):
+    """The number of the step of a span that a time falls into, worked out by the database."""
+
+    output_field = models.IntegerField()
+
+    def __init__(self, column: str, span: Span) -> None:
+        self._start, self._step = int(span.start.timestamp()), int(span.step)
+        super().__init__(models.F(column))
+
+    def as_sql(self, compiler: Any, connection: Any, **extra: Any) -> Any:
+        template = f"CAST(FLOOR((EXTRACT(EPOCH FROM %(expressions)s) - {self._start}) / {self._step}) AS INTEGER)"
+        return super().as_sql(compiler, connection, template=template, **extra)
+
+    def as_sqlite(self, compiler: Any, connection: Any, **extra: Any) -> Any:
+        template = f"((CAST(strftime('%%%%s', %(expressions)s) AS INTEGER) - {self._start}) / {self._step})"
+        return super().as_sql(compiler, connection, template=template, **extra)
