@@ -8,4 +8,6 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "controlplane.settings")
 
 app = Celery("slipway")
 app.config_from_object("django.conf:settings", namespace="CELERY")
-app.conf.imports = ["worker.tasks"]
+app.conf.imports = [
+    f"worker.tasks.{name}" for name in ("examine", "build", "reconcile", "check_target", "deliver", "sweep")
+]

@@ -271,7 +271,24 @@ CELERY_ACCEPT_CONTENT = ["json"]
 CELERY_TASK_TIME_LIMIT = 1800
 CELERY_TASK_SOFT_TIME_LIMIT = 1700
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
-SLIPWAY_SWEEP_SECONDS = 1.0 if SLIPWAY_EMBEDDED else 15.0
+SLIPWAY_SWEEP_SECONDS = 0.5  # of the embedded mode; with a broker beat rings every 15 s
+SLIPWAY_ROUNDS = {  # what comes round with the clock: seconds between (worker/tasks/sweep.py says what each does)
+    "equip": 1.0,
+    "start_due": 1.0,
+    "collect": 5.0,
+    "evaluate": 5.0,
+    "roll_up": 60.0,
+    "clear_orphans": 60.0,
+    "expire_releases": 60.0,
+    "expire_uploads": 300.0,
+}
+CELERY_BEAT_SCHEDULE = {
+    "sweep": {"task": "slipway.sweep", "schedule": 15.0},
+    **{
+        name: {"task": "slipway.round", "schedule": seconds, "args": [name]}
+        for name, seconds in SLIPWAY_ROUNDS.items()
+    },
+}
 DJANGO_STRUCTLOG_CELERY_ENABLED = True
 
 # Logs: one JSON object a line; on a terminal, something for eyes

@@ -28,7 +28,7 @@ class Deployment(Leased):
     release = models.ForeignKey("releases.Release", on_delete=models.PROTECT, related_name="deployments")
     build = models.ForeignKey("releases.Build", on_delete=models.PROTECT, related_name="deployments")
     target = models.ForeignKey("targets.Target", on_delete=models.PROTECT, related_name="deployments")
-    cause = models.CharField(max_length=20, default="release")  # release, rollback, start
+    cause = models.CharField(max_length=20, default="release")  # release, rollback
     started_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="+")
 
     is_wanted = models.BooleanField(default=True)
@@ -76,6 +76,7 @@ class Replica(models.Model):
     sealed = models.TextField(blank=True)  # the secret the gateway must show, sealed for this row
     restarts = models.PositiveIntegerField(default=0)
     healthy_since = models.DateTimeField(null=True, blank=True)
+    unready_since = models.DateTimeField(null=True, blank=True)
     started_at = models.DateTimeField(null=True, blank=True)
     failure_kind = models.CharField(max_length=40, blank=True)
     failure = models.JSONField(null=True, blank=True)

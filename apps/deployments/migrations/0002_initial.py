@@ -5,18 +5,19 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
-        ('deployments', '0001_initial'),
-        ('releases', '0001_initial'),
+        ("deployments", "0001_initial"),
+        ("releases", "0001_initial"),
     ]
 
     operations = [
         migrations.AddField(
-            model_name='deployment',
-            name='build',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='deployments', to='releases.build'),
+            model_name="deployment",
+            name="build",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.PROTECT, related_name="deployments", to="releases.build"
+            ),
         ),
     ]

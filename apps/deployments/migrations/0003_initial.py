@@ -6,85 +6,106 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
-        ('accounts', '0001_initial'),
-        ('deployments', '0002_initial'),
-        ('releases', '0001_initial'),
-        ('targets', '0001_initial'),
+        ("accounts", "0001_initial"),
+        ("deployments", "0002_initial"),
+        ("releases", "0001_initial"),
+        ("targets", "0001_initial"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
     operations = [
         migrations.AddField(
-            model_name='deployment',
-            name='endpoint',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='deployments', to='targets.endpoint'),
+            model_name="deployment",
+            name="endpoint",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.PROTECT, related_name="deployments", to="targets.endpoint"
+            ),
         ),
         migrations.AddField(
-            model_name='deployment',
-            name='project',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='deployments', to='accounts.project'),
+            model_name="deployment",
+            name="project",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.CASCADE, related_name="deployments", to="accounts.project"
+            ),
         ),
         migrations.AddField(
-            model_name='deployment',
-            name='release',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='deployments', to='releases.release'),
+            model_name="deployment",
+            name="release",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.PROTECT, related_name="deployments", to="releases.release"
+            ),
         ),
         migrations.AddField(
-            model_name='deployment',
-            name='started_by',
-            field=models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL),
+            model_name="deployment",
+            name="started_by",
+            field=models.ForeignKey(
+                null=True, on_delete=django.db.models.deletion.PROTECT, related_name="+", to=settings.AUTH_USER_MODEL
+            ),
         ),
         migrations.AddField(
-            model_name='deployment',
-            name='target',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='deployments', to='targets.target'),
+            model_name="deployment",
+            name="target",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.PROTECT, related_name="deployments", to="targets.target"
+            ),
         ),
         migrations.AddField(
-            model_name='replica',
-            name='deployment',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='replica_set', to='deployments.deployment'),
+            model_name="replica",
+            name="deployment",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.CASCADE, related_name="replica_set", to="deployments.deployment"
+            ),
         ),
         migrations.AddField(
-            model_name='route',
-            name='deployment',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='routes', to='deployments.deployment'),
+            model_name="route",
+            name="deployment",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.CASCADE, related_name="routes", to="deployments.deployment"
+            ),
         ),
         migrations.AddField(
-            model_name='route',
-            name='endpoint',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='routes', to='targets.endpoint'),
+            model_name="route",
+            name="endpoint",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.CASCADE, related_name="routes", to="targets.endpoint"
+            ),
         ),
         migrations.AddField(
-            model_name='step',
-            name='deployment',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='steps', to='deployments.deployment'),
+            model_name="step",
+            name="deployment",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.CASCADE, related_name="steps", to="deployments.deployment"
+            ),
         ),
         migrations.AddIndex(
-            model_name='deployment',
-            index=models.Index(fields=['endpoint', '-id'], name='deployments_endpoin_47522e_idx'),
+            model_name="deployment",
+            index=models.Index(fields=["endpoint", "-id"], name="deployments_endpoin_47522e_idx"),
         ),
         migrations.AddIndex(
-            model_name='deployment',
-            index=models.Index(fields=['project', '-created_at'], name='deployments_project_8ecdf9_idx'),
+            model_name="deployment",
+            index=models.Index(fields=["project", "-created_at"], name="deployments_project_8ecdf9_idx"),
         ),
         migrations.AddConstraint(
-            model_name='deployment',
-            constraint=models.CheckConstraint(condition=models.Q(('replicas__gte', 1), ('replicas__lte', 64)), name='deployments_replicas_1_to_64'),
+            model_name="deployment",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("replicas__gte", 1), ("replicas__lte", 64)), name="deployments_replicas_1_to_64"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='replica',
-            constraint=models.UniqueConstraint(fields=('deployment', 'index'), name='deployments_replica_index_once'),
+            model_name="replica",
+            constraint=models.UniqueConstraint(fields=("deployment", "index"), name="deployments_replica_index_once"),
         ),
         migrations.AddConstraint(
-            model_name='route',
-            constraint=models.UniqueConstraint(fields=('endpoint', 'deployment'), name='deployments_route_once'),
+            model_name="route",
+            constraint=models.UniqueConstraint(fields=("endpoint", "deployment"), name="deployments_route_once"),
         ),
         migrations.AddConstraint(
-            model_name='route',
-            constraint=models.CheckConstraint(condition=models.Q(('weight__gte', 0), ('weight__lte', 100)), name='deployments_weight_0_to_100'),
+            model_name="route",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("weight__gte", 0), ("weight__lte", 100)), name="deployments_weight_0_to_100"
+            ),
         ),
     ]

@@ -1,0 +1,301 @@
+"""What the reconciler writes: the one writer of everything observed about a deployment. Each write holds the lease."""
+
+import secrets
+from typing import Any
+
+from django.db import transaction
+from django.db.models import F, Q, QuerySet
+from django.utils import timezone
+
+from apps.audit.services import record
+from apps.core import leases
+from apps.core.actors import SYSTEM
+from apps.core.jobs import Job, enqueue
+from apps.core.sealing import seal, unseal
+from apps.deployments.models import Deployment, Replica, Route, Step
+from apps.deployments.plan import FAILED_STARTS, Wanted, is_healthy, phase
+from apps.releases.selectors import current_subject
+
+LEASE_SECONDS = 60
+BUSY_SECONDS = 0.5  # until the next look while something moves
+CALM_SECONDS = 10.0  # and when all is as wanted: what is removed by hand is back well within 30 s
+DRAIN_GRACE_SECONDS = 2.0  # gateways have taken a draining replica out of their snapshot by then
+FORGIVE_SECONDS = 60.0  # healthy for so long, a replica's earlier failures no longer count
+PARK_AFTER = 5  # lost workers in a row
+PARK_SECONDS = 300.0
+Message = dict[str, Any]
+
+
+def begin_reconcile(pk: int) -> Deployment | None:
+    """The deployment under a lease, or None when another worker has it. One that kills its workers is parked."""
+    deployment = leases.take(Deployment, pk, seconds=LEASE_SECONDS)
+    if deployment is None:
+        return None
+    if deployment.attempts > PARK_AFTER and not deployment.conditions.get("unreachable"):
+        conditions = {**deployment.conditions, "parked": {"since": timezone.now().isoformat()}}
+        leases.release(deployment, due_in=PARK_SECONDS, conditions=conditions, attempts=PARK_AFTER - 1)
+        return None
+    return deployment
+
+
+@transaction.atomic
+def expect_replicas(deployment: Deployment) -> list[Replica]:
+    """The rows of the wanted replicas, made where missing; rows beyond the wanted number begin to drain."""
+    rows = {row.index: row for row in deployment.replica_set.all()}
+    for index in range(deployment.replicas):
+        if index not in rows:
+            rows[index] = _make_replica(deployment, index)
+    surplus = deployment.replica_set.filter(index__gte=deployment.replicas).exclude(state=Replica.State.DRAINING)
+    surplus.update(state=Replica.State.DRAINING, healthy_since=None, unready_since=timezone.now())
+    return [rows[index] for index in range(deployment.replicas)]
+
+
+def as_wanted(row: Replica) -> Wanted:
+    """The row as the plan sees it."""
+    now = timezone.now()
+
+    def ago(moment: Any) -> float | None:
+        return None if moment is None else (now - moment).total_seconds()
+
+    return Wanted(
+        row.index, row.name, row.restarts, ago(row.started_at), ago(row.healthy_since), ago(row.unready_since)
+    )
+
+
+def replica_secret(row: Replica) -> str:
+    return unseal(row.sealed, _place(row.name))
+
+
+def note_started(deployment: Deployment, row: Replica, address: str) -> None:
+    """A replica was started (again): it has to become ready before it is routed to."""
+    again = row.started_at is not None
+    now = timezone.now()
+    leases.renew(deployment, seconds=LEASE_SECONDS)
+    Replica.objects.filter(pk=row.pk).update(
+        state=Replica.State.STARTING,
+        address=address,
+        started_at=now,
+        healthy_since=None,
+        unready_since=now,
+        restarts=F("restarts") + (1 if again else 0),
+    )
+
+
+def note_exit(row: Replica, *, kind: str, reason: Message, log: str) -> None:
+    """A replica ended by itself; why is kept on the row until it is well again."""
+    Replica.objects.filter(pk=row.pk).update(
+        state=Replica.State.EXITED, healthy_since=None, failure_kind=kind, failure=reason, failure_log=log
+    )
+
+
+def note_probe(row: Replica, *, is_ready: bool) -> None:
+    """A running replica answered, or not, whether it is ready. Ready for long enough makes it running."""
+    now = timezone.now()
+    if not is_ready:
+        since = row.unready_since or now
+        Replica.objects.filter(pk=row.pk).update(state=Replica.State.STARTING, healthy_since=None, unready_since=since)
+        return
+    facts: dict[str, Any] = {"unready_since": None, "healthy_since": row.healthy_since or now}
+    seen = as_wanted(row)
+    if is_healthy(seen):
+        facts["state"] = Replica.State.RUNNING
+    if seen.healthy_for is not None and seen.healthy_for > FORGIVE_SECONDS:
+        facts |= {"restarts": 0, "failure_kind": "", "failure": None, "failure_log": ""}
+    Replica.objects.filter(pk=row.pk).update(**facts)
+
+
+@transaction.atomic
+def finish_wanted(deployment: Deployment) -> Deployment:
+    """Draw the conclusion of one look at a wanted deployment: live, still on its way, degraded or failed."""
+    if row := _hopeless(deployment):
+        return _give_up(deployment, row.failure_kind, row.failure or {}, row.failure_log)
+    rows = deployment.replica_set.filter(index__lt=deployment.replicas)
+    healthy = rows.filter(state=Replica.State.RUNNING).count()
+    now = phase(was_live=deployment.live_at is not None, healthy=healthy, wanted=deployment.replicas)
+    if now == Deployment.Phase.RUNNING and deployment.live_at is None:
+        _go_live(deployment)
+    draining = deployment.replica_set.filter(state=Replica.State.DRAINING).exists()
+    is_calm = now == Deployment.Phase.RUNNING and not draining
+    leases.release(
+        deployment,
+        due_in=CALM_SECONDS if is_calm else BUSY_SECONDS,
+        phase=now,
+        observed_generation=deployment.generation,
+        attempts=0,
+        conditions={"healthy": healthy},
+        updated_at=timezone.now(),
+    )
+    return deployment
+
+
+@transaction.atomic
+def finish_unwanted(deployment: Deployment, *, is_gone: bool) -> Deployment:
+    """One look at a deployment that should not run: once nothing of it is left it is at rest, failed or stopped."""
+    if not is_gone:
+        leases.release(deployment, due_in=DRAIN_GRACE_SECONDS, phase=Deployment.Phase.STOPPING, attempts=0)
+        return deployment
+    deployment.replica_set.all().delete()
+    end = Deployment.Phase.FAILED if deployment.failure_kind else Deployment.Phase.STOPPED
+    close_step(deployment, "drain")
+    leases.release(
+        deployment,
+        due_in=None,
+        phase=end,
+        observed_generation=deployment.generation,
+        attempts=0,
+        conditions={},
+        ended_at=deployment.ended_at or timezone.now(),
+        updated_at=timezone.now(),
+    )
+    return deployment
+
+
+@transaction.atomic
+def mark_draining(deployment: Deployment) -> bool:
+    """Take all replicas out of the gateways' sight; False when that was done in an earlier look already."""
+    Route.objects.filter(deployment=deployment).delete()
+    open_step(deployment, "drain")
+    rows = deployment.replica_set.filter(state__in=[Replica.State.STARTING, Replica.State.RUNNING])
+    return bool(rows.update(state=Replica.State.DRAINING, healthy_since=None))
+
+
+def is_hopeless(deployment: Deployment) -> bool:
+    """Whether starting anything again is pointless; ``finish_wanted`` then gives up with the reason."""
+    return _hopeless(deployment) is not None
+
+
+def forget_surplus(deployment: Deployment, seen: list[str]) -> None:
+    """Drop the rows of surplus replicas that are gone from the target already."""
+    deployment.replica_set.filter(index__gte=deployment.replicas).exclude(name__in=seen).delete()
+
+
+def was_drained(row: Replica) -> bool:
+    """Whether a draining replica has been out of sight for long enough to be stopped; marks it when it is not yet."""
+    now = timezone.now()
+    if row.state != Replica.State.DRAINING or row.unready_since is None:
+        Replica.objects.filter(pk=row.pk).update(state=Replica.State.DRAINING, healthy_since=None, unready_since=now)
+        return False
+    return (now - row.unready_since).total_seconds() >= DRAIN_GRACE_SECONDS
+
+
+def note_removed(deployment: Deployment, name: str) -> None:
+    """A surplus replica has been stopped: its row goes, and the timeline says so."""
+    Replica.objects.filter(deployment=deployment, name=name).delete()
+    note_event(deployment, "remove", {"text": "Stopped %(name)s.", "params": {"name": name}})
+
+
+def defer(deployment: Deployment, *, kind: str, message: Message) -> None:
+    """The target could not be asked: nothing is known, so nothing observed is changed but that, and we ask again."""
+    conditions = {**deployment.conditions, "unreachable": {"kind": kind, "message": message}}
+    leases.release(deployment, due_in=min(60.0, 2.0 ** min(deployment.attempts, 6)), conditions=conditions)
+
+
+@transaction.atomic
+def fail(deployment: Deployment, *, kind: str, message: Message, log: str = "") -> Deployment:
+    """Give up on a deployment that cannot run at all, e.g. because its bytes are not what was approved."""
+    return _give_up(deployment, kind, message, log)
+
+
+def open_step(deployment: Deployment, name: str, detail: Message | None = None) -> None:
+    """Begin a timed line of the timeline; one that is open already stays as it is."""
+    if not Step.objects.filter(deployment=deployment, name=name, finished_at__isnull=True).exists():
+        Step.objects.create(deployment=deployment, name=name, detail=detail, started_at=timezone.now())
+
+
+def close_step(
+    deployment: Deployment, name: str, *, state: str = "done", detail: Message | None = None, log: str = ""
+) -> None:
+    """End the open line of that name, if there is one."""
+    facts: dict[str, Any] = {"state": state, "finished_at": timezone.now(), "log": log}
+    if detail:
+        facts["detail"] = detail
+    Step.objects.filter(deployment=deployment, name=name, finished_at__isnull=True).update(**facts)
+
+
+def note_event(deployment: Deployment, name: str, detail: Message, log: str = "") -> None:
+    """A line of the timeline that took no time, e.g. that a replica was started again."""
+    now = timezone.now()
+    Step.objects.create(
+        deployment=deployment, name=name, state="done", detail=detail, log=log, started_at=now, finished_at=now
+    )
+
+
+def forgotten(names_by_deployment: dict[int, list[str]]) -> list[str]:
+    """Of what carries our label on a target: the names that no deployment of ours accounts for any more."""
+    known = Deployment.objects.filter(pk__in=names_by_deployment)
+    alive = set(known.exclude(phase__in=["stopped", "failed"], is_wanted=False).values_list("pk", flat=True))
+    return [name for pk, names in names_by_deployment.items() if pk not in alive for name in names]
+
+
+def _make_replica(deployment: Deployment, index: int) -> Replica:
+    name = f"slipway-{deployment.pk}-{deployment.release_id}-{index}"
+    sealed = seal(secrets.token_urlsafe(32), _place(name))
+    return Replica.objects.create(deployment=deployment, index=index, name=name, sealed=sealed)
+
+
+def _place(name: str) -> str:
+    return f"deployments.Replica|{name}|secret"
+
+
+def _hopeless(deployment: Deployment) -> Replica | None:
+    """The replica that shows that a deployment which never served will not: refused, or ended too often."""
+    if deployment.live_at is not None:
+        return None
+    exited = deployment.replica_set.filter(index__lt=deployment.replicas, state=Replica.State.EXITED)
+    return exited.filter(Q(failure_kind="refused_model") | Q(restarts__gte=FAILED_STARTS - 1)).first()
+
+
+def _give_up(deployment: Deployment, kind: str, message: Message, log: str) -> Deployment:
+    now = timezone.now()
+    Step.objects.filter(deployment=deployment, finished_at__isnull=True).update(
+        state=Step.State.FAILED, finished_at=now, detail=message, log=log
+    )
+    leases.release(
+        deployment,
+        due_in=BUSY_SECONDS,
+        is_wanted=False,
+        generation=F("generation") + 1,
+        phase=Deployment.Phase.FAILED,
+        failure_kind=kind,
+        failure=message,
+        failure_log=log,
+        ended_at=now,
+        updated_at=now,
+    )
+    record(SYSTEM, "deployment.failed", deployment, after={"kind": kind, "message": message})
+    return deployment
+
+
+def _go_live(deployment: Deployment) -> None:
+    """Move the whole endpoint's traffic here in one transaction, and want the deployments before it no more."""
+    if _newer_is_live(deployment):
+        leases.write(deployment, is_wanted=False, generation=F("generation") + 1)
+        return
+    open_step(deployment, "route")
+    Route.objects.filter(endpoint_id=deployment.endpoint_id).delete()
+    Route.objects.create(endpoint_id=deployment.endpoint_id, deployment=deployment, weight=100)
+    leases.write(deployment, live_at=timezone.now())
+    close_step(deployment, "route")
+    record(SYSTEM, "deployment.live", deployment, after={"release": deployment.release_id, "weight": 100})
+    for older in _older(deployment):
+        Deployment.objects.filter(pk=older.pk).update(
+            is_wanted=False, generation=F("generation") + 1, due_at=timezone.now(), updated_at=timezone.now()
+        )
+        record(SYSTEM, "deployment.replaced", older, after={"by": deployment.pk})
+        enqueue(Job.RECONCILE, older.pk)
+
+
+def _older(deployment: Deployment) -> QuerySet[Deployment]:
+    rows = Deployment.objects.filter(endpoint_id=deployment.endpoint_id, is_wanted=True)
+    return rows.filter(pk__lt=deployment.pk)
+
+
+def _newer_is_live(deployment: Deployment) -> bool:
+    rows = Deployment.objects.filter(endpoint_id=deployment.endpoint_id, is_wanted=True, live_at__isnull=False)
+    return rows.filter(pk__gt=deployment.pk).exists()
+
+
+def is_as_approved(deployment: Deployment) -> bool:
+    """Whether the release may still run: approved, and every fact of its subject as it was when people looked."""
+    release = deployment.release
+    return release.state == "approved" and current_subject(release) == release.subject

@@ -1,0 +1,168 @@
+"""What people want to run: start, stop, scale, shift traffic, roll back. What is seen is written in observing.py."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.db import transaction
+from django.db.models import F
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from apps.audit.services import record
+from apps.core.actors import Actor
+from apps.core.errors import Invalid, StateConflict
+from apps.core.jobs import Job, enqueue
+from apps.deployments.models import Deployment, Route
+from apps.deployments.selectors import last_good
+from apps.releases.models import Build, Release
+from apps.releases.selectors import current_subject
+from apps.targets.models import Endpoint
+
+
+@transaction.atomic
+def start_release(*, actor: Actor, release: Release, cause: str = "release", replicas: int = 0) -> Deployment:
+    """Run an approved and built release at its endpoint. It takes the traffic once all of its replicas are healthy."""
+    actor.require("deployment.start", release.project)
+    build = _startable_build(release)
+    wanted = Deployment.objects.filter(release=release, is_wanted=True).first()
+    if wanted:
+        raise StateConflict(_("This release is running already, or about to: deployment %(pk)s.") % {"pk": wanted.pk})
+    deployment = Deployment.objects.create(
+        project=release.project,
+        endpoint=release.endpoint,
+        release=release,
+        build=build,
+        target=release.target,
+        cause=cause,
+        replicas=replicas or release.replicas,
+        started_by_id=actor.user_id if actor.is_person else None,
+        due_at=timezone.now(),
+    )
+    record(actor, "deployment.started", deployment, after={"release": release.pk, "cause": cause})
+    enqueue(Job.RECONCILE, deployment.pk)
+    return deployment
+
+
+@transaction.atomic
+def start(*, actor: Actor, deployment: Deployment) -> Deployment:
+    """Want a stopped or failed deployment to run again."""
+    actor.require("deployment.start", deployment.project)
+    _startable_build(deployment.release)
+    if deployment.is_wanted:
+        raise StateConflict(_("This deployment is meant to run already."))
+    deployment.replica_set.all().delete()
+    return _want(
+        actor,
+        "deployment.restarted",
+        deployment,
+        is_wanted=True,
+        phase=Deployment.Phase.PENDING,
+        live_at=None,
+        ended_at=None,
+        failure_kind="",
+        failure=None,
+        failure_log="",
+    )
+
+
+@transaction.atomic
+def stop(*, actor: Actor, deployment: Deployment, note: str = "") -> Deployment:
+    """Stop it: its traffic goes first, then its replicas finish what they are doing and end."""
+    actor.require("deployment.stop", deployment.project)
+    if not deployment.is_wanted:
+        raise StateConflict(_("This deployment is not meant to run anyway."))
+    Route.objects.filter(deployment=deployment).delete()
+    return _want(actor, "deployment.stopped", deployment, note=note, is_wanted=False)
+
+
+@transaction.atomic
+def scale(*, actor: Actor, deployment: Deployment, replicas: int) -> Deployment:
+    """Want another number of replicas. An approval is about what runs, not how often, so it stays valid."""
+    actor.require("deployment.scale", deployment.project)
+    if not 1 <= replicas <= 64:
+        raise Invalid(_("Replicas must be between 1 and 64."), errors={"replicas": [_("Choose 1 to 64.")]})
+    if not deployment.is_wanted:
+        raise StateConflict(_("This deployment is stopped; start it before you scale it."))
+    if replicas == deployment.replicas:
+        return deployment
+    return _want(actor, "deployment.scaled", deployment, replicas=replicas)
+
+
+@transaction.atomic
+def roll_back(*, actor: Actor, endpoint: Endpoint, to: Deployment | None = None, note: str = "") -> Deployment:
+    """Run an earlier good release again, as a new deployment; the present one serves until that one is healthy."""
+    actor.require("deployment.rollback", endpoint.project)
+    good = to or last_good(endpoint)
+    if good is None or good.endpoint_id != endpoint.pk or good.live_at is None:
+        raise StateConflict(_("There is no earlier release of this endpoint that ran well."))
+    running = Deployment.objects.filter(release=good.release, is_wanted=True, phase=Deployment.Phase.RUNNING).first()
+    if running:
+        _route_all_to(running)
+    deployment = running or start_release(actor=actor, release=good.release, cause="rollback", replicas=good.replicas)
+    record(actor, "endpoint.rolled_back", endpoint, after={"release": good.release_id}, note=note)
+    return deployment
+
+
+@transaction.atomic
+def set_traffic(*, actor: Actor, endpoint: Endpoint, weights: Mapping[int, int]) -> list[Route]:
+    """Give each deployment (by id) its share in percent; all of them together make 100."""
+    actor.require("deployment.start", endpoint.project)
+    if sum(weights.values()) != 100 or any(not 0 <= weight <= 100 for weight in weights.values()):
+        raise Invalid(_("The shares must be between 0 and 100 and sum to 100."))
+    rows = {d.pk: d for d in Deployment.objects.filter(endpoint=endpoint, pk__in=weights)}
+    for pk in weights:
+        if pk not in rows or rows[pk].phase not in {"running", "degraded"} or not rows[pk].is_wanted:
+            raise StateConflict(_("Deployment %(pk)s is not running at this endpoint.") % {"pk": pk})
+    before = shares(endpoint)
+    Route.objects.filter(endpoint=endpoint).delete()
+    made = [Route(endpoint=endpoint, deployment=rows[pk], weight=weight) for pk, weight in weights.items() if weight]
+    Route.objects.bulk_create(made)
+    record(actor, "endpoint.traffic_set", endpoint, before=before, after=shares(endpoint))
+    return made
+
+
+def shares(endpoint: Endpoint) -> dict[str, Any]:
+    rows = Route.objects.filter(endpoint=endpoint).order_by("deployment_id")
+    return {"weights": {str(row.deployment_id): row.weight for row in rows}}
+
+
+def _route_all_to(deployment: Deployment) -> None:
+    Route.objects.filter(endpoint_id=deployment.endpoint_id).delete()
+    Route.objects.create(endpoint_id=deployment.endpoint_id, deployment=deployment, weight=100)
+
+
+def _startable_build(release: Release) -> Build:
+    """The build to run; raises when the release may not run, or no longer is what was approved."""
+    release.refresh_from_db()
+    if release.state != Release.State.APPROVED:
+        raise StateConflict(
+            _("Release #%(pk)s is %(state)s; only an approved release can run.")
+            % {"pk": release.pk, "state": release.get_state_display()}
+        )
+    if current_subject(release) != release.subject:
+        raise StateConflict(
+            _("Something that release #%(pk)s is made of has changed since it was approved.") % {"pk": release.pk},
+            advice=_("Propose the version again."),
+        )
+    build = release.builds.filter(state=Build.State.DONE).order_by("-id").first()
+    if build is None:
+        raise StateConflict(_("Release #%(pk)s is not built yet.") % {"pk": release.pk})
+    return build
+
+
+def _want(actor: Actor, action: str, deployment: Deployment, *, note: str = "", **desired: Any) -> Deployment:
+    """Write what is desired now, as a new generation, and ring for the reconciler."""
+    before = {name: getattr(deployment, name) for name in desired}
+    changed = Deployment.objects.filter(pk=deployment.pk, generation=deployment.generation).update(
+        generation=F("generation") + 1,
+        due_at=timezone.now(),
+        updated_at=timezone.now(),
+        request_id=actor.request_id,
+        **desired,
+    )
+    if not changed:
+        raise StateConflict(_("Somebody else changed this deployment in the meantime. Look again before you decide."))
+    deployment.refresh_from_db()
+    record(actor, action, deployment, before=before, after=desired, note=note)
+    enqueue(Job.RECONCILE, deployment.pk)
+    return deployment

@@ -1,0 +1,168 @@
+"""Bring one deployment closer to what is desired. Only this task writes what is observed of it."""
+
+from pathlib import Path
+
+import structlog
+from celery import shared_task
+from django.conf import settings
+
+from apps.core.errors import StateConflict
+from apps.deployments import observing
+from apps.deployments.models import Deployment, Replica
+from apps.deployments.plan import Plan, plan
+from apps.targets.models import Target
+from apps.targets.services import open_secrets
+from worker.drivers.base import Driver
+from worker.drivers.health import is_ready
+from worker.drivers.registry import open_driver
+from worker.errors import ToolError
+from worker.specs import Message, ReplicaSpec, ReplicaStatus, TargetSpec, gettext_noop
+
+log = structlog.get_logger(__name__)
+
+
+@shared_task(name="slipway.reconcile")
+def reconcile(pk: int) -> None:
+    """One look at the target and at most one round of changes; due again in half a second while something moves."""
+    deployment = observing.begin_reconcile(pk)
+    if deployment is None:
+        return
+    try:
+        driver = open_driver(target_spec(deployment.target), Path(settings.SLIPWAY_HOME))
+        if deployment.is_wanted:
+            run_wanted(deployment, driver)
+        else:
+            run_unwanted(deployment, driver)
+    except StateConflict:
+        log.info("overtaken", deployment=pk)
+    except ToolError as error:
+        conclude(deployment, error)
+
+
+def run_wanted(deployment: Deployment, driver: Driver) -> None:
+    if deployment.live_at is None and not observing.is_as_approved(deployment):
+        message = Message(gettext_noop("What was approved has changed or was taken back; it is not started."))
+        observing.fail(deployment, kind="subject_changed", message=message.to_json())
+        return
+    seen = owned(deployment, driver)
+    rows = {row.index: row for row in observing.expect_replicas(deployment)}
+    todo = plan([observing.as_wanted(row) for row in rows.values()], {s.name: s.state for s in seen.values()})
+    for row in rows.values():
+        note_exit_of(deployment, row, seen.get(row.name))
+    if not observing.is_hopeless(deployment):
+        carry_out(deployment, driver, todo, seen)
+        follow_steps(deployment)
+    observing.finish_wanted(deployment)
+
+
+def carry_out(deployment: Deployment, driver: Driver, todo: Plan, seen: dict[str, ReplicaStatus]) -> None:
+    rows = {row.index: row for row in deployment.replica_set.all()}
+    for index in todo.start:
+        start_replica(deployment, driver, rows[index], seen.get(rows[index].name))
+    for index in todo.probe:
+        probe(deployment, rows[index], seen[rows[index].name])
+    for name in todo.remove:
+        remove_replica(deployment, driver, name)
+    observing.forget_surplus(deployment, list(seen))
+
+
+def run_unwanted(deployment: Deployment, driver: Driver) -> None:
+    """First out of the gateways' sight, in the next look stopped, and gone in the one after."""
+    seen = owned(deployment, driver)
+    if not observing.mark_draining(deployment):
+        for name in seen:
+            driver.stop(name, drain_seconds=10.0)
+        seen = owned(deployment, driver)
+    observing.finish_unwanted(deployment, is_gone=not seen)
+
+
+def start_replica(deployment: Deployment, driver: Driver, row: Replica, before: ReplicaStatus | None) -> None:
+    observing.open_step(deployment, "start")
+    if before is not None:
+        driver.stop(row.name, drain_seconds=0.0)
+    status = driver.start(replica_spec(deployment, row))
+    observing.note_started(deployment, row, status.address)
+    if row.started_at is not None:
+        detail = Message(gettext_noop("Replica %(index)s was started again."), {"index": row.index})
+        observing.note_event(deployment, "restart", detail.to_json(), row.failure_log)
+
+
+def note_exit_of(deployment: Deployment, row: Replica, status: ReplicaStatus | None) -> None:
+    """Write down that a replica which we had started is no more, and why."""
+    if row.started_at is None or row.state == Replica.State.EXITED:
+        return
+    if status is None:
+        reason = Message(gettext_noop("It is gone from the target; somebody or something removed it."))
+        observing.note_exit(row, kind="gone", reason=reason.to_json(), log="")
+    elif status.state == "exited":
+        reason = status.reason or Message(gettext_noop("It ended by itself."))
+        observing.note_exit(row, kind=status.kind or "crashed", reason=reason.to_json(), log=status.log)
+
+
+def probe(deployment: Deployment, row: Replica, status: ReplicaStatus) -> None:
+    secret = observing.replica_secret(row)
+    ready = bool(status.address) and is_ready(status.address, secret, deployment.release.subject)
+    observing.note_probe(row, is_ready=ready)
+
+
+def remove_replica(deployment: Deployment, driver: Driver, name: str) -> None:
+    """Stop a replica that is wanted no more, once gateways had a look's time to forget it."""
+    row = Replica.objects.filter(deployment=deployment, name=name).first()
+    if row is not None and not observing.was_drained(row):
+        return
+    driver.stop(name, drain_seconds=10.0)
+    observing.note_removed(deployment, name)
+
+
+def follow_steps(deployment: Deployment) -> None:
+    """Keep the timeline: the start ends when every replica has been started, the wait for health when all are well."""
+    if deployment.live_at is not None:
+        observing.close_step(deployment, "start")
+        return
+    rows = deployment.replica_set.filter(index__lt=deployment.replicas)
+    if not rows.filter(started_at__isnull=True).exists():
+        observing.close_step(deployment, "start")
+        observing.open_step(deployment, "healthy")
+    if not rows.exclude(state=Replica.State.RUNNING).exists():
+        observing.close_step(deployment, "healthy")
+
+
+def conclude(deployment: Deployment, error: ToolError) -> None:
+    """A permanent error before the first request was served ends the deployment; any other is tried again."""
+    log.warning("reconcile_failed", deployment=deployment.pk, kind=error.kind, error=str(error))
+    message = error.message.to_json()
+    try:
+        if error.permanent and deployment.live_at is None:
+            observing.fail(deployment, kind=error.kind, message=message, log=error.log)
+        else:
+            observing.defer(deployment, kind=error.kind, message=message)
+    except StateConflict:
+        log.info("overtaken", deployment=deployment.pk)
+
+
+def owned(deployment: Deployment, driver: Driver) -> dict[str, ReplicaStatus]:
+    statuses = driver.list_owned(settings.SLIPWAY_INSTANCE)
+    return {s.name: s for s in statuses if s.labels.get("deployment") == str(deployment.pk)}
+
+
+def target_spec(target: Target) -> TargetSpec:
+    return TargetSpec(target.name, target.kind, target.config, open_secrets(target))
+
+
+def replica_spec(deployment: Deployment, row: Replica) -> ReplicaSpec:
+    options = deployment.release.options
+    return ReplicaSpec(
+        name=row.name,
+        labels={
+            "instance": settings.SLIPWAY_INSTANCE,
+            "deployment": str(deployment.pk),
+            "release": str(deployment.release_id),
+            "generation": str(deployment.generation),
+        },
+        location=deployment.build.location,
+        environment=deployment.build.environment,
+        digest=deployment.build.digest,
+        secret=observing.replica_secret(row),
+        memory_bytes=int(options.get("memory_mb", 2048)) << 20,
+        cpus=float(options.get("cpus", 1)),
+    )
