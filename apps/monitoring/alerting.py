@@ -7,7 +7,7 @@ nothing.
 from datetime import datetime
 from typing import Any
 
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -19,6 +19,7 @@ from apps.core.states import advance
 from apps.monitoring import rules
 from apps.monitoring.deliveries import queue
 from apps.monitoring.measuring import measure
+from apps.monitoring.metrics import SEVERITIES
 from apps.monitoring.models import Alert, AlertRule
 from apps.monitoring.phrases import condition_of, sentence, with_unit
 
@@ -38,7 +39,7 @@ def evaluate_rules(now: datetime | None = None) -> int:
     for rule in enabled:
         try:
             moved += _settle(rule, standing.get(rule.pk), values.get(rule.pk), now)
-        except StateConflict:
+        except (StateConflict, IntegrityError):  # somebody else moved or opened it at this moment
             continue
     return moved
 
@@ -101,7 +102,7 @@ def _move(alert: Alert, to: rules.Standing, value: float, now: datetime) -> None
 def _title(rule: AlertRule, event: str) -> str:
     if event == "alert.resolved":
         return _("Resolved: %(rule)s") % {"rule": rule.name}
-    return _("%(severity)s: %(rule)s") % {"severity": rule.severity.capitalize(), "rule": rule.name}
+    return _("Firing (%(severity)s): %(rule)s") % {"severity": SEVERITIES[rule.severity], "rule": rule.name}
 
 
 def _measured(alert: Alert) -> str:

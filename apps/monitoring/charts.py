@@ -1,0 +1,217 @@
+"""Plotly figures as plain dicts: values in, figure out. Pure.
+
+Colours are named, not chosen: ``var(--sl-…)`` is looked up in the browser, so that one figure suits both themes. Times
+are UTC and drawn in the reader's own zone. ``uirevision`` is the span: zoom survives a refresh, not another range.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from apps.core.errors import Text
+from apps.monitoring.spans import Span
+
+SERIES = tuple(f"var(--sl-series-{number})" for number in range(1, 7))
+BAD, WARN, INFO, QUIET, MARK = "var(--sl-bad)", "var(--sl-warn)", "var(--sl-busy)", "var(--sl-ink-3)", "var(--sl-ink-2)"
+SEVERITY_COLOURS = {"info": INFO, "warning": WARN, "critical": BAD}
+
+Values = Sequence[float | None]
+Figure = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line of a chart. ``is_past`` draws it quietly, for comparing; ``is_area`` fills it down to zero."""
+
+    label: Text
+    values: Values
+    colour: str = SERIES[0]
+    is_past: bool = False
+    is_area: bool = False
+
+
+@dataclass(frozen=True)
+class Mark:
+    """Something that happened, as a line across the time axis: a deployment that went live."""
+
+    at: datetime
+    label: str
+
+
+@dataclass(frozen=True)
+class Threshold:
+    """What an alert rule watches for, as a line across the values."""
+
+    value: float
+    label: str
+    severity: str = "warning"
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """A stretch of time to shade: an alert that fired, or would have. No end: until the right edge."""
+
+    start: datetime
+    end: datetime | None
+
+
+def figure(
+    span: Span,
+    lines: Sequence[Line],
+    *,
+    unit: str = "",
+    marks: Iterable[Mark] = (),
+    thresholds: Iterable[Threshold] = (),
+    stretches: Iterable[Stretch] = (),
+    most: float | None = None,
+) -> Figure:
+    """A time chart of the span. Gaps (None) stay gaps. ``most`` is the highest value the axis may show, e.g. 100 %."""
+    marks = [mark for mark in marks if span.start <= mark.at < span.end]
+    times = [moment(at) for at in span.starts]
+    return {
+        "data": [_trace(line, times, unit) for line in lines],
+        "layout": {
+            "uirevision": span.query,
+            "showlegend": len(lines) > 1,
+            "hovermode": "x unified",
+            "margin": {"l": 44, "r": 12, "t": 22 if marks else 10, "b": 28},
+            "xaxis": {
+                "type": "date",
+                "range": [moment(span.start), moment(span.end)],
+                "showgrid": False,
+                "nticks": 6,
+                "hoverformat": "%d %b %H:%M" if span.step >= 3600 else "%H:%M:%S",
+                "tickformatstops": _TICKS,
+            },
+            "yaxis": _value_axis(lines, unit, most),
+            "shapes": [
+                *(_shade(stretch, span) for stretch in stretches),
+                *(_mark_line(mark) for mark in marks),
+                *(_threshold_line(threshold) for threshold in thresholds),
+            ],
+            "annotations": [
+                *(_mark_label(mark) for mark in marks),
+                *(_threshold_label(threshold) for threshold in thresholds),
+            ],
+        },
+    }
+
+
+def moment(at: datetime) -> str:
+    """RFC 3339 in UTC, to the second."""
+    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def pick(index: int) -> str:
+    """The colour of the n-th series; after the last one they begin again."""
+    return SERIES[index % len(SERIES)]
+
+
+_TICKS = [
+    {"dtickrange": [None, 60_000], "value": "%H:%M:%S"},
+    {"dtickrange": [60_000, 86_400_000], "value": "%H:%M\n%d %b"},
+    {"dtickrange": [86_400_000, None], "value": "%d %b"},
+]
+
+
+def _trace(line: Line, times: list[str], unit: str) -> dict[str, Any]:
+    trace: dict[str, Any] = {
+        "type": "scatter",
+        "mode": "lines",
+        "name": str(line.label),
+        "x": times,
+        "y": [_rounded(value) for value in line.values],
+        "connectgaps": False,
+        "line": {"color": line.colour, "width": 1.75},
+        "hovertemplate": f"%{{y:,.4~g}} {unit}".rstrip() + "<extra>%{fullData.name}</extra>",
+    }
+    if _has_lone_points(line.values):  # a value between two gaps makes no line, and would not be seen
+        trace |= {"mode": "lines+markers", "marker": {"size": 4, "color": line.colour}}
+    if line.is_past:
+        trace |= {"line": {"color": QUIET, "width": 1.25, "dash": "dot"}, "mode": "lines"}
+    if line.is_area:
+        trace |= {"fill": "tozeroy", "fillcolor": "var(--sl-accent-soft)"}
+    return trace
+
+
+def _value_axis(lines: Sequence[Line], unit: str, most: float | None) -> dict[str, Any]:
+    axis: dict[str, Any] = {
+        "rangemode": "tozero",
+        "nticks": 5,
+        "fixedrange": True,
+        "ticksuffix": "",
+        "tickformat": "~s",
+    }
+    highest = max((value for line in lines for value in line.values if value is not None), default=0)
+    if most is not None:
+        axis["range"] = [0, min(most, max(highest * 1.15, most / 20))]
+    elif highest == 0:
+        axis["range"] = [0, 1]
+    if unit == "%":
+        axis |= {"ticksuffix": "%", "tickformat": "~g"}
+    return axis
+
+
+def _mark_line(mark: Mark) -> dict[str, Any]:
+    at = moment(mark.at)
+    return _shape("line", at, at, line={"color": MARK, "width": 1, "dash": "dot"})
+
+
+def _mark_label(mark: Mark) -> dict[str, Any]:
+    return {
+        "x": moment(mark.at),
+        "y": 1,
+        "yref": "paper",
+        "yanchor": "bottom",
+        "xanchor": "auto",
+        "text": mark.label,
+        "showarrow": False,
+        "font": {"size": 11, "color": MARK},
+    }
+
+
+def _threshold_line(threshold: Threshold) -> dict[str, Any]:
+    colour = SEVERITY_COLOURS.get(threshold.severity, WARN)
+    return {
+        "type": "line",
+        "xref": "paper",
+        "x0": 0,
+        "x1": 1,
+        "y0": threshold.value,
+        "y1": threshold.value,
+        "line": {"color": colour, "width": 1, "dash": "dash"},
+    }
+
+
+def _threshold_label(threshold: Threshold) -> dict[str, Any]:
+    return {
+        "xref": "paper",
+        "x": 1,
+        "xanchor": "right",
+        "y": threshold.value,
+        "yanchor": "bottom",
+        "text": threshold.label,
+        "showarrow": False,
+        "font": {"size": 11, "color": SEVERITY_COLOURS.get(threshold.severity, WARN)},
+    }
+
+
+def _shade(stretch: Stretch, span: Span) -> dict[str, Any]:
+    start, end = max(stretch.start, span.start), stretch.end or span.end
+    return _shape("rect", moment(start), moment(end), fillcolor=BAD, opacity=0.13, line={"width": 0}, layer="below")
+
+
+def _shape(kind: str, x0: str, x1: str, **style: Any) -> dict[str, Any]:
+    return {"type": kind, "yref": "paper", "x0": x0, "x1": x1, "y0": 0, "y1": 1, **style}
+
+
+def _has_lone_points(values: Values) -> bool:
+    padded = [None, *values, None]
+    return any(
+        here is not None and padded[index] is None and padded[index + 2] is None for index, here in enumerate(values)
+    )
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else float(f"{value:.4g}")

@@ -1,0 +1,62 @@
+"""Bring one notice to one channel. A delivery whose time has come is found by the sweep; this is one try of it."""
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import structlog
+from celery import shared_task
+
+from apps.core.errors import StateConflict
+from apps.core.sealing import SealBroken
+from apps.monitoring import deliveries
+from apps.monitoring.models import Delivery
+from worker.errors import ToolError
+from worker.notifiers.registry import send
+from worker.specs import ChannelSpec, Message, Notice, Receipt, gettext_noop
+
+log = structlog.get_logger(__name__)
+
+
+@shared_task(name="slipway.deliver")
+def deliver(pk: int) -> None:
+    """Try once; what fails is due again after a while that grows, up to about five hours in all."""
+    delivery = deliveries.begin_delivery(pk)
+    if delivery is None:
+        return
+    started = time.monotonic()
+    try:
+        receipt = send(channel_spec(delivery), notice_of(delivery.notice))
+        deliveries.finish_delivery(delivery, **facts_of(receipt))
+    except ToolError as error:
+        fail(delivery, error, time.monotonic() - started)
+    except StateConflict:
+        log.info("overtaken", delivery=pk)
+
+
+def fail(delivery: Delivery, error: ToolError, seconds: float) -> None:
+    log.warning("delivery_failed", delivery=delivery.pk, channel=delivery.channel_id, error=str(error))
+    try:
+        deliveries.fail_delivery(delivery, failure=error.message.to_json(), seconds=seconds, permanent=error.permanent)
+    except StateConflict:
+        log.info("overtaken", delivery=delivery.pk)
+
+
+def channel_spec(delivery: Delivery) -> ChannelSpec:
+    channel = delivery.channel
+    try:
+        return ChannelSpec(channel.kind, channel.config, deliveries.channel_secrets(channel))
+    except SealBroken as error:
+        message = Message(
+            gettext_noop("The secret of channel “%(name)s” does not open; renew it on the channels page."),
+            {"name": channel.name},
+        )
+        raise ToolError(message, kind="seal_broken", permanent=True) from error
+
+
+def notice_of(stored: Mapping[str, Any]) -> Notice:
+    return Notice(**stored)
+
+
+def facts_of(receipt: Receipt) -> dict[str, Any]:
+    return {"status": receipt.status, "seconds": receipt.seconds, "answer": receipt.answer}
