@@ -156,8 +156,9 @@ STATICFILES_FINDERS = [
 ]
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
-    "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
+    "staticfiles": {"BACKEND": "controlplane.static_files.StaticFiles"},
 }
+WHITENOISE_KEEP_ONLY_HASHED_FILES = True
 
 # People
 AUTH_USER_MODEL = "accounts.User"
@@ -276,6 +277,7 @@ SLIPWAY_ROUNDS = {  # what comes round with the clock: seconds between (worker/t
     "equip": 1.0,
     "start_due": 1.0,
     "collect": 5.0,
+    "collect_logs": 2.0,
     "evaluate": 5.0,
     "roll_up": 60.0,
     "clear_orphans": 60.0,
@@ -285,8 +287,7 @@ SLIPWAY_ROUNDS = {  # what comes round with the clock: seconds between (worker/t
 CELERY_BEAT_SCHEDULE = {
     "sweep": {"task": "slipway.sweep", "schedule": 15.0},
     **{
-        name: {"task": "slipway.round", "schedule": seconds, "args": [name]}
-        for name, seconds in SLIPWAY_ROUNDS.items()
+        name: {"task": "slipway.round", "schedule": seconds, "args": [name]} for name, seconds in SLIPWAY_ROUNDS.items()
     },
 }
 DJANGO_STRUCTLOG_CELERY_ENABLED = True

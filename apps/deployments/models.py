@@ -81,6 +81,7 @@ class Replica(models.Model):
     failure_kind = models.CharField(max_length=40, blank=True)
     failure = models.JSONField(null=True, blank=True)
     failure_log = models.TextField(blank=True)
+    log = models.TextField(blank=True)  # its newest lines, as last fetched from the target
 
     objects = scoped_by("deployment__project").as_manager()
 

@@ -88,6 +88,12 @@ def note_exit(row: Replica, *, kind: str, reason: Message, log: str) -> None:
     )
 
 
+def note_log(name: str, lines: list[str]) -> None:
+    """Keep a replica's newest log lines (at most 64 kB), when there are new ones."""
+    text = "\n".join(lines)[-65536:]
+    Replica.objects.filter(name=name).exclude(log=text).update(log=text)
+
+
 def note_probe(row: Replica, *, is_ready: bool) -> None:
     """A running replica answered, or not, whether it is ready. Ready for long enough makes it running."""
     now = timezone.now()
@@ -134,7 +140,7 @@ def finish_unwanted(deployment: Deployment, *, is_gone: bool) -> Deployment:
     if not is_gone:
         leases.release(deployment, due_in=DRAIN_GRACE_SECONDS, phase=Deployment.Phase.STOPPING, attempts=0)
         return deployment
-    deployment.replica_set.all().delete()
+    deployment.replica_set.update(state=Replica.State.EXITED, address="", healthy_since=None)
     end = Deployment.Phase.FAILED if deployment.failure_kind else Deployment.Phase.STOPPED
     close_step(deployment, "drain")
     leases.release(

@@ -96,6 +96,24 @@ def replicas(deployment: Deployment) -> QuerySet[Replica]:
     return Replica.objects.filter(deployment=deployment)
 
 
+def logs(deployment: Deployment) -> dict[str, list[str]]:
+    """The newest log lines of each replica, by its name."""
+    rows = deployment.replica_set.values_list("name", "log")
+    return {name: text.splitlines() for name, text in rows}
+
+
+def endpoint_state(endpoint: Endpoint) -> str:
+    """One word for an endpoint: running, degraded, starting, failed or empty (nothing was ever started)."""
+    rows = list(Deployment.objects.filter(endpoint=endpoint).order_by("-pk").values("pk", "phase", "is_wanted")[:20])
+    routed = set(Route.objects.filter(endpoint=endpoint, weight__gt=0).values_list("deployment_id", flat=True))
+    phases = [row["phase"] for row in rows if row["pk"] in routed]
+    if phases:
+        return "running" if all(phase == "running" for phase in phases) else "degraded"
+    if any(row["is_wanted"] for row in rows):
+        return "starting"
+    return "failed" if rows and rows[0]["phase"] == "failed" else ("stopped" if rows else "empty")
+
+
 def _good(endpoint: Endpoint) -> QuerySet[Deployment]:
     return Deployment.objects.filter(
         endpoint=endpoint, live_at__isnull=False, release__state=Release.State.APPROVED, build__state=Build.State.DONE

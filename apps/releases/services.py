@@ -147,13 +147,21 @@ def begin_build(pk: int) -> Build | None:
 
 @transaction.atomic
 def finish_build(
-    build: Build, *, digest: str, location: str, environment: str, lock_digest: str, steps: list[dict[str, Any]]
+    build: Build,
+    *,
+    builder: str,
+    digest: str,
+    location: str,
+    environment: str,
+    lock_digest: str,
+    steps: list[dict[str, Any]],
 ) -> Build:
     """Record what was built. Guarded by the lease: a worker that was overtaken changes nothing."""
     leases.release(build, due_in=None)
     advance(
         build,
         Build.State.DONE,
+        builder=builder,
         digest=digest,
         location=location,
         environment=environment,

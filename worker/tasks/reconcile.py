@@ -71,6 +71,7 @@ def run_unwanted(deployment: Deployment, driver: Driver) -> None:
     seen = owned(deployment, driver)
     if not observing.mark_draining(deployment):
         for name in seen:
+            observing.note_log(name, driver.logs(name))
             driver.stop(name, drain_seconds=10.0)
         seen = owned(deployment, driver)
     observing.finish_unwanted(deployment, is_gone=not seen)

@@ -31,6 +31,7 @@ from apps.targets.models import Target
 from apps.targets.services import equip
 from worker.tasks.collect import collect, roll_up
 from worker.tasks.evaluate import evaluate
+from worker.tasks.logs import collect_logs
 from worker.tasks.orphans import clear_orphans
 
 log = structlog.get_logger(__name__)
@@ -59,6 +60,7 @@ ROUNDS: dict[str, Callable[[], Any]] = {
     "equip": equip,
     "start_due": start_due,
     "collect": collect,
+    "collect_logs": collect_logs,
     "evaluate": evaluate,
     "roll_up": roll_up,
     "clear_orphans": clear_orphans,

@@ -1,0 +1,215 @@
+"""The API of releases. Approving and rejecting is for people: a key is refused by the service, whatever its scopes."""
+
+from typing import Any
+
+import django_filters
+from django.db.models import QuerySet
+from drf_spectacular.utils import OpenApiExample, extend_schema
+from rest_framework import generics, serializers, status
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from apps.accounts.models import Project
+from apps.accounts.selectors import get_project
+from apps.core.idempotency import PARAMETER, idempotent
+from apps.core.messages import say
+from apps.library.models import ModelVersion
+from apps.library.selectors import get_version
+from apps.releases import selectors, services
+from apps.releases.models import Build, Release, Review
+from apps.targets.selectors import get_endpoint, get_target
+
+
+class ReviewSerializer(serializers.ModelSerializer[Review]):
+    reviewer = serializers.CharField(source="reviewer.name")
+
+    class Meta:
+        model = Review
+        fields = ("reviewer", "decision", "subject", "note", "created_at")
+
+
+class BuildSerializer(serializers.ModelSerializer[Build]):
+    failure = serializers.SerializerMethodField()
+
+    class Meta:
+        model = Build
+        fields = ("id", "builder", "state", "digest", "steps", "failure_kind", "failure", "started_at", "finished_at")
+
+    def get_failure(self, build: Build) -> str:
+        return say(build.failure)
+
+
+class ReleaseSerializer(serializers.ModelSerializer[Release]):
+    model = serializers.CharField(source="version.model.name")
+    version = serializers.IntegerField(source="version.number")
+    endpoint = serializers.CharField(source="endpoint.name")
+    environment = serializers.CharField(source="endpoint.environment.name")
+    target = serializers.CharField(source="target.name")
+    proposed_by = serializers.CharField(source="proposed_by.name")
+    reviews = ReviewSerializer(many=True)
+    build = serializers.SerializerMethodField()
+
+    class Meta:
+        model = Release
+        fields = (
+            "id",
+            "state",
+            "subject",
+            "model",
+            "version",
+            "endpoint",
+            "environment",
+            "target",
+            "replicas",
+            "options",
+            "note",
+            "approvals_required",
+            "proposed_by",
+            "created_at",
+            "decided_at",
+            "expires_at",
+            "reviews",
+            "build",
+        )
+
+    @extend_schema(responses=BuildSerializer)
+    def get_build(self, release: Release) -> Any:
+        builds = list(release.builds.all())
+        return BuildSerializer(builds[0]).data if builds else None
+
+
+class OptionsSerializer(serializers.Serializer[Any]):
+    """What a release may ask for beyond the model: memory and cores of one replica, and how calls are batched."""
+
+    memory_mb = serializers.IntegerField(min_value=128, max_value=1 << 20, required=False)
+    cpus = serializers.FloatField(min_value=0.1, max_value=256, required=False)
+    batch_max_size = serializers.IntegerField(min_value=1, max_value=1024, required=False)
+    batch_max_delay_ms = serializers.FloatField(min_value=0, max_value=1000, required=False)
+
+
+class ProposalSerializer(serializers.Serializer[Any]):
+    model = serializers.SlugField()
+    version = serializers.IntegerField(min_value=1)
+    endpoint = serializers.SlugField()
+    target = serializers.SlugField(required=False)
+    replicas = serializers.IntegerField(min_value=1, max_value=64, default=1)
+    note = serializers.CharField(required=False, allow_blank=True, default="", max_length=10_000)
+    options = OptionsSerializer(required=False)
+
+
+class DecisionSerializer(serializers.Serializer[Any]):
+    subject = serializers.CharField(min_length=64, max_length=64)
+    note = serializers.CharField(required=False, allow_blank=True, default="", max_length=10_000)
+
+
+class NoteSerializer(serializers.Serializer[Any]):
+    note = serializers.CharField(required=False, allow_blank=True, default="", max_length=10_000)
+
+
+class ReleaseFilter(django_filters.FilterSet):
+    endpoint = django_filters.CharFilter("endpoint__name")
+    model = django_filters.CharFilter("version__model__name")
+
+    class Meta:
+        model = Release
+        fields = ("state",)
+
+
+class ReleaseList(generics.ListAPIView[Release]):
+    """The project's releases, newest first; propose one by POST."""
+
+    serializer_class = ReleaseSerializer
+    filterset_class = ReleaseFilter
+    queryset = Release.objects.none()
+
+    def get_queryset(self) -> QuerySet[Release]:
+        actor = self.request.actor
+        return selectors.releases(actor, get_project(actor, self.kwargs["project"], "release.view"))
+
+    @extend_schema(
+        parameters=[PARAMETER],
+        request=ProposalSerializer,
+        responses={201: ReleaseSerializer},
+        examples=[
+            OpenApiExample(
+                "Propose version 3",
+                {"model": "digits", "version": 3, "endpoint": "digits", "replicas": 2, "note": "Better on sevens"},
+                request_only=True,
+            )
+        ],
+    )
+    @idempotent
+    def post(self, request: Request, project: str) -> Response:
+        room = get_project(request.actor, project)
+        wish = ProposalSerializer(data=request.data)
+        wish.is_valid(raise_exception=True)
+        release = _propose(request, room, wish.validated_data)
+        return _answer(request, room, release, status.HTTP_201_CREATED)
+
+
+class ReleaseDetail(generics.RetrieveAPIView[Release]):
+    serializer_class = ReleaseSerializer
+    queryset = Release.objects.none()
+
+    def get_object(self) -> Release:
+        actor = self.request.actor
+        project = get_project(actor, self.kwargs["project"], "release.view")
+        return selectors.get_release(actor, project, self.kwargs["pk"])
+
+
+class ReleaseApprove(APIView):
+    """Approve exactly the subject that was shown. People only."""
+
+    @extend_schema(parameters=[PARAMETER], request=DecisionSerializer, responses=ReleaseSerializer)
+    @idempotent
+    def post(self, request: Request, project: str, pk: int) -> Response:
+        return _decide(request, project, pk, services.approve)
+
+
+class ReleaseReject(APIView):
+    """Reject, saying why. People only."""
+
+    @extend_schema(parameters=[PARAMETER], request=DecisionSerializer, responses=ReleaseSerializer)
+    @idempotent
+    def post(self, request: Request, project: str, pk: int) -> Response:
+        return _decide(request, project, pk, services.reject)
+
+
+class ReleaseWithdraw(APIView):
+    """Take a release back."""
+
+    @extend_schema(request=NoteSerializer, responses=ReleaseSerializer)
+    def post(self, request: Request, project: str, pk: int) -> Response:
+        room = get_project(request.actor, project, "release.view")
+        words = NoteSerializer(data=request.data)
+        words.is_valid(raise_exception=True)
+        release = selectors.get_release(request.actor, room, pk)
+        services.withdraw(actor=request.actor, release=release, **words.validated_data)
+        return _answer(request, room, release)
+
+
+def _propose(request: Request, room: Project, wish: dict[str, Any]) -> Release:
+    version: ModelVersion = get_version(request.actor, room, wish["model"], wish["version"])
+    return services.propose(
+        actor=request.actor,
+        version=version,
+        endpoint=get_endpoint(request.actor, room, wish["endpoint"]),
+        target=get_target(wish["target"]) if "target" in wish else None,
+        replicas=wish["replicas"],
+        note=wish["note"],
+        options=dict(wish.get("options", {})),
+    )
+
+
+def _decide(request: Request, project: str, pk: int, decide: Any) -> Response:
+    room = get_project(request.actor, project, "release.view")
+    release = selectors.get_release(request.actor, room, pk)
+    decision = DecisionSerializer(data=request.data)
+    decision.is_valid(raise_exception=True)
+    decide(actor=request.actor, release=release, **decision.validated_data)
+    return _answer(request, room, release)
+
+
+def _answer(request: Request, room: Project, release: Release, code: int = 200) -> Response:
+    return Response(ReleaseSerializer(selectors.get_release(request.actor, room, release.pk)).data, status=code)

@@ -1,0 +1,156 @@
+"""The API of targets, environments and endpoints."""
+
+from typing import Any
+
+from django.db.models import QuerySet
+from drf_spectacular.utils import OpenApiExample, extend_schema
+from rest_framework import generics, serializers, status
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from apps.accounts.selectors import get_project
+from apps.core.errors import Missing
+from apps.targets import selectors, services
+from apps.targets.models import Endpoint, Environment, Target
+
+
+class TargetSerializer(serializers.ModelSerializer[Target]):
+    """A target as everybody may see it; ``secrets`` go in and never come out."""
+
+    kind = serializers.ChoiceField(services.KINDS)
+    config = serializers.DictField(default=dict)
+    secrets = serializers.DictField(child=serializers.CharField(), write_only=True, default=dict)
+
+    class Meta:
+        model = Target
+        fields = ("name", "kind", "config", "secrets", "is_enabled", "is_reachable", "checked_at", "check_lines")
+        read_only_fields = ("is_enabled", "is_reachable", "checked_at", "check_lines")
+
+
+class NodeSerializer(serializers.Serializer[Any]):
+    name = serializers.CharField()
+    state = serializers.CharField()
+    cpus = serializers.FloatField()
+    memory_bytes = serializers.IntegerField()
+    memory_free_bytes = serializers.IntegerField()
+    disk_free_bytes = serializers.IntegerField()
+    gpus = serializers.ListField(child=serializers.DictField())
+
+
+class EnvironmentSerializer(serializers.ModelSerializer[Environment]):
+    target = serializers.SlugRelatedField(slug_field="name", queryset=Target.objects.all())
+
+    class Meta:
+        model = Environment
+        fields = ("name", "description", "approvals_required", "starts_by_itself", "approval_days", "target")
+
+
+class EndpointSerializer(serializers.ModelSerializer[Endpoint]):
+    environment = serializers.CharField(source="environment.name")
+
+    class Meta:
+        model = Endpoint
+        fields = (
+            "name",
+            "environment",
+            "description",
+            "max_body_bytes",
+            "timeout_seconds",
+            "is_idempotent",
+            "created_at",
+        )
+        read_only_fields = ("created_at",)
+
+
+class TargetList(generics.ListCreateAPIView[Target]):
+    """Where models can run. Adding one is for administrators of the installation."""
+
+    serializer_class = TargetSerializer
+
+    def get_queryset(self) -> QuerySet[Target]:
+        return selectors.targets()
+
+    @extend_schema(
+        examples=[OpenApiExample("This machine", {"name": "this-machine", "kind": "process"}, request_only=True)]
+    )
+    def post(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        return super().post(request, *args, **kwargs)
+
+    def perform_create(self, serializer: serializers.BaseSerializer[Target]) -> None:
+        serializer.instance = services.create_target(actor=self.request.actor, **serializer.validated_data)
+
+
+class TargetCheck(APIView):
+    """Have a target looked at now. The result stands in the target's ``check_lines`` a moment later."""
+
+    @extend_schema(request=None, responses={202: TargetSerializer})
+    def post(self, request: Request, name: str) -> Response:
+        target = services.ask_for_check(actor=request.actor, target=selectors.get_target(name))
+        return Response(TargetSerializer(target).data, status=status.HTTP_202_ACCEPTED)
+
+
+class TargetNodes(APIView):
+    """The machines of a target, with what they have and what is free."""
+
+    @extend_schema(responses=NodeSerializer(many=True))
+    def get(self, request: Request, name: str) -> Response:
+        return Response(NodeSerializer(selectors.get_target(name).nodes, many=True).data)
+
+
+class EnvironmentList(generics.ListCreateAPIView[Environment]):
+    """The project's policies: how many approvals a release needs, and whether it starts by itself."""
+
+    serializer_class = EnvironmentSerializer
+    queryset = Environment.objects.none()
+
+    def get_queryset(self) -> QuerySet[Environment]:
+        return selectors.environments(self.request.actor, get_project(self.request.actor, self.kwargs["project"]))
+
+    def perform_create(self, serializer: serializers.BaseSerializer[Environment]) -> None:
+        project = get_project(self.request.actor, self.kwargs["project"])
+        serializer.instance = services.create_environment(
+            actor=self.request.actor, project=project, **serializer.validated_data
+        )
+
+
+class EnvironmentDetail(generics.RetrieveUpdateAPIView[Environment]):
+    http_method_names = ["get", "patch", "head", "options"]
+    serializer_class = EnvironmentSerializer
+    queryset = Environment.objects.none()
+
+    def get_object(self) -> Environment:
+        actor = self.request.actor
+        return selectors.get_environment(actor, get_project(actor, self.kwargs["project"]), self.kwargs["name"])
+
+    def perform_update(self, serializer: serializers.BaseSerializer[Environment]) -> None:
+        changes = dict(serializer.validated_data)
+        if "name" in changes:
+            raise Missing("An environment keeps its name.")
+        if target := changes.pop("target", None):
+            changes["target_id"] = target.pk
+        services.edit_environment(actor=self.request.actor, environment=self.get_object(), **changes)
+        serializer.instance = self.get_object()
+
+
+class EndpointList(generics.ListCreateAPIView[Endpoint]):
+    """The project's addresses at the gateway. What each serves stands in its own page of the API."""
+
+    serializer_class = EndpointSerializer
+    queryset = Endpoint.objects.none()
+
+    def get_queryset(self) -> QuerySet[Endpoint]:
+        actor = self.request.actor
+        return selectors.endpoints(actor, get_project(actor, self.kwargs["project"], "endpoint.view"))
+
+    @extend_schema(
+        examples=[OpenApiExample("Digits", {"name": "digits", "environment": "production"}, request_only=True)]
+    )
+    def post(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        return super().post(request, *args, **kwargs)
+
+    def perform_create(self, serializer: serializers.BaseSerializer[Endpoint]) -> None:
+        actor, fields = self.request.actor, dict(serializer.validated_data)
+        project = get_project(actor, self.kwargs["project"])
+        environment = selectors.get_environment(actor, project, fields.pop("environment")["name"])
+        serializer.instance = services.create_endpoint(actor=actor, project=project, environment=environment, **fields)
