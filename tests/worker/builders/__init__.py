@@ -1,0 +1,1 @@
+"""Tests of the builders, and a small real model to build from."""

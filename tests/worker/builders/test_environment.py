@@ -1,0 +1,153 @@
+"""A build leaves a shared, locked environment and a bundle; half-built ones are never taken for whole.
+
+Packages come from uv's cache alone where it has them.
+"""
+
+import subprocess
+import sys
+import threading
+import time
+from importlib.metadata import version
+from pathlib import Path
+
+import pytest
+
+from tests.worker.builders.making import make_spec
+from worker.builders.base import BuildSettings
+from worker.builders.environment import EnvironmentBuilder
+from worker.builders.locking import lock, pin
+from worker.builders.registry import open_builder
+from worker.builders.venvs import ensure_environment, is_complete, lock_digest
+from worker.errors import ToolError
+from worker.specs import BuildResult
+
+PURE = ("packaging==" + version("packaging"),)
+
+
+@pytest.fixture(scope="session")
+def settings(tmp_path_factory: pytest.TempPathFactory) -> BuildSettings:
+    """Offline where the cache has everything, so that the tests need no network on a machine that has run them."""
+    offline = BuildSettings(offline=True)
+    try:
+        lock(pin(PURE), tmp_path_factory.mktemp("probe"), offline)
+    except ToolError:
+        return BuildSettings()
+    return offline
+
+
+@pytest.fixture(scope="session")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("builds")
+
+
+@pytest.fixture(scope="session")
+def first(settings: BuildSettings, home: Path) -> BuildResult:
+    return EnvironmentBuilder(settings).build(make_spec(home, PURE), home)
+
+
+def test_a_build_reports_its_places_digests_and_steps(first: BuildResult, home: Path) -> None:
+    assert first.location == str(home / "bundles" / first.digest)
+    assert first.environment == str(home / "environments" / first.lock_digest)
+    assert [step.name for step in first.steps] == ["lock", "environment", "bundle"]
+
+
+def test_the_environment_holds_the_runtimes_packages_at_this_processs_versions(first: BuildResult) -> None:
+    code = "import httptools, numpy, orjson, uvloop, packaging; print(numpy.__version__)"
+    python = Path(first.environment, "bin", "python")
+    done = subprocess.run([python, "-I", "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == version("numpy")
+
+
+def test_every_package_is_locked_by_hash(first: BuildResult, home: Path) -> None:
+    locks = [path for path in (home / "locks").glob("*.txt") if lock_digest(path) == first.lock_digest]
+    requirements = [line for line in locks[0].read_text().splitlines() if "==" in line]
+    assert len(requirements) >= 5
+    assert all(line.endswith("\\") for line in requirements)
+    assert locks[0].read_text().count("--hash=sha256:") >= len(requirements)
+
+
+def test_building_again_costs_next_to_nothing(first: BuildResult, settings: BuildSettings, home: Path) -> None:
+    started = time.monotonic()
+    again = EnvironmentBuilder(settings).build(make_spec(home, PURE), home)
+    assert time.monotonic() - started < 1.0
+    assert (again.digest, again.environment) == (first.digest, first.environment)
+
+
+def test_an_environment_that_was_not_finished_is_built_again(
+    first: BuildResult, settings: BuildSettings, home: Path
+) -> None:
+    environment = Path(first.environment)
+    (environment / ".complete").unlink()
+    (environment / "half-written").touch()
+    again = EnvironmentBuilder(settings).build(make_spec(home, PURE), home)
+    assert again.environment == first.environment
+    assert is_complete(environment)
+    assert not (environment / "half-written").exists()
+
+
+def test_an_environment_whose_interpreter_is_gone_counts_as_absent(tmp_path: Path) -> None:
+    (tmp_path / "bin").mkdir()
+    (tmp_path / ".complete").touch()
+    (tmp_path / "bin" / "python").symlink_to(tmp_path / "uninstalled")
+    assert not is_complete(tmp_path)
+
+
+def test_two_builders_at_once_make_one_environment(first: BuildResult, settings: BuildSettings, tmp_path: Path) -> None:
+    path = lock(pin(PURE), tmp_path, settings)
+    results: list[Path] = []
+    threads = [
+        threading.Thread(target=lambda: results.append(ensure_environment(path, tmp_path, settings))) for _ in range(2)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(set(results)) == 1
+    assert len([each for each in (tmp_path / "environments").iterdir() if each.is_dir()]) == 1
+    assert is_complete(results[0])
+
+
+@pytest.mark.parametrize(
+    "requirement",
+    ["onnx", "onnx>=1", "onnx==1.*", "onnx==1,==2", "onnx[reference]==1.2", "onnx @ https://example.org/onnx.whl",
+     "onnx==1; python_version > '3'", "--index-url=http://example.org", "-e .", "../evil", ""],
+)  # fmt: skip
+def test_requirements_that_are_not_exact_are_refused_by_name(requirement: str) -> None:
+    with pytest.raises(ToolError, match="not exact") as caught:
+        pin([requirement])
+    assert (caught.value.kind, caught.value.permanent) == ("bad_requirement", True)
+
+
+def test_pins_are_sorted_and_the_models_own_win() -> None:
+    assert pin(["Zope.Interface==1.0", "numpy==1.0"])[1] == "numpy==1.0"
+    assert pin(["Zope.Interface==1.0", "b==2"]) == pin(["b==2", "zope-interface==1.0"])
+
+
+def test_a_version_that_does_not_exist_is_explained(tmp_path: Path) -> None:
+    with pytest.raises(ToolError, match=r"packaging") as caught:
+        lock(pin(["packaging==0.0.0.1"]), tmp_path, BuildSettings(offline=True))
+    assert caught.value.kind == "packages"
+    assert not list((tmp_path / "locks").iterdir())
+
+
+def test_the_workers_own_secrets_do_not_reach_the_installer(
+    settings: BuildSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SLIPWAY_SECRET_KEY", "canary")
+    monkeypatch.setattr("uv.find_uv_bin", lambda: str(_script(tmp_path)))
+    path = lock(pin(PURE), tmp_path, settings)
+    assert "PATH=" in path.read_text()
+    assert "canary" not in path.read_text()
+
+
+def _script(folder: Path) -> Path:
+    script = folder / "uv"
+    script.write_text(f"#!{sys.executable}\nimport os\nfor item in os.environ.items(): print('='.join(item))\n")
+    script.chmod(0o755)
+    return script
+
+
+def test_the_registry_names_the_builders_there_are() -> None:
+    assert isinstance(open_builder("environment"), EnvironmentBuilder)
+    with pytest.raises(ToolError, match="environment, fake"):
+        open_builder("nothing")

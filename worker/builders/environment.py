@@ -1,0 +1,43 @@
+"""Builds for this machine: a locked virtual environment, shared by all that need the same packages, and a bundle."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+from worker.builders.base import Builder, BuildSettings
+from worker.builders.bundles import pack_bundle
+from worker.builders.locking import lock, pin
+from worker.builders.venvs import ensure_environment, lock_digest
+from worker.specs import BuildResult, BuildSpec, Message, Step, gettext_noop
+
+
+class EnvironmentBuilder(Builder):
+    """Leaves ``locks/``, ``environments/<lock digest>/`` and ``bundles/<digest>/`` below the builder's home."""
+
+    def __init__(self, settings: BuildSettings | None = None) -> None:
+        self.settings = settings or BuildSettings()
+
+    def build(self, spec: BuildSpec, home: Path) -> BuildResult:
+        home = home.resolve()
+        steps: list[Step] = []
+        pins = pin(spec.requirements)
+        lock_file = _timed(steps, "lock", lambda: lock(pins, home, self.settings))
+        environment = _timed(steps, "environment", lambda: ensure_environment(lock_file, home, self.settings))
+        digest, bundle = _timed(steps, "bundle", lambda: pack_bundle(spec, home))
+        return BuildResult(digest, str(bundle), str(environment), lock_digest(lock_file), tuple(steps))
+
+
+Result = TypeVar("Result")
+_DETAILS = {
+    "lock": gettext_noop("Exact versions and hashes of every package"),
+    "environment": gettext_noop("The packages, installed by hash"),
+    "bundle": gettext_noop("Runtime, model and manifest, named by their digest"),
+}
+
+
+def _timed(steps: list[Step], name: str, work: Callable[[], Result]) -> Result:
+    started = time.monotonic()
+    result = work()
+    steps.append(Step(name, time.monotonic() - started, Message(_DETAILS[name])))
+    return result
