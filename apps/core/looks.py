@@ -1,6 +1,6 @@
 """How a state looks, everywhere: one word, one tone and one icon for each. Tones are CSS classes ``tone-…``.
 
-ok: as it should be · busy: work in progress · wait: somebody's turn · warn: look soon · bad: look now · off: over, at rest.
+ok: as it should be · busy: work in progress · wait: somebody's turn · warn: look soon · bad: look now · off: at rest.
 """
 
 from typing import NamedTuple
