@@ -12,6 +12,7 @@ from apps.library import urls as library
 from apps.monitoring import urls as monitoring
 from apps.releases import urls as releases
 from apps.targets import urls as targets
+from controlplane import health
 
 APPS: dict[str, ModuleType] = {
     "accounts": accounts,
@@ -24,6 +25,7 @@ APPS: dict[str, ModuleType] = {
 }
 
 urlpatterns: list[URLPattern | URLResolver] = [
+    path("healthz", health.answer, name="health"),
     path("", include((accounts.site, "site"))),
     path("accounts/", include("allauth.urls")),
     *[path("p/<slug:project>/", include((app.pages, name))) for name, app in APPS.items()],

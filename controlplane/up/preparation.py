@@ -1,0 +1,53 @@
+"""Before the parts start: tables, cache table and static files brought up to date, and the first link made.
+
+A process of its own (``python -m controlplane.up.preparation``), so that ``up`` stays small; larger installations run
+it once per upgrade. Prints the path of the one-time set-up link, if there is nobody to sign in yet.
+"""
+
+import hashlib
+import os
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+
+import django
+from django.conf import settings
+from django.contrib.staticfiles.finders import get_finders
+from django.core.management import call_command
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "controlplane.settings")
+django.setup()
+
+UNUSED = ["rest_framework", "redoc"]  # pages of packages that we do not show
+
+
+def main() -> None:
+    call_command("migrate", interactive=False, verbosity=0)
+    call_command("createcachetable", verbosity=0)
+    collect_static_files()
+    if find_spec("apps.accounts.services"):
+        print(import_module("apps.accounts.services").create_setup_link() or "")
+
+
+def collect_static_files() -> None:
+    """Copy, name by content and compress what pages load, unless nothing has changed since the last time."""
+    stamp = Path(settings.STATIC_ROOT) / ".stamp"
+    digest = read_static_digest()
+    if stamp.exists() and stamp.read_text() == digest:
+        return
+    call_command("collectstatic", interactive=False, clear=True, verbosity=0, ignore_patterns=UNUSED)
+    stamp.write_text(digest)
+
+
+def read_static_digest() -> str:
+    """One digest over names, sizes and times of all source files."""
+    found = hashlib.sha256()
+    for finder in get_finders():
+        for name, storage in finder.list(UNUSED):
+            status = os.stat(storage.path(name))
+            found.update(f"{name} {status.st_size} {status.st_mtime_ns}\n".encode())
+    return found.hexdigest()
+
+
+if __name__ == "__main__":
+    main()
