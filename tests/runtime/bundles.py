@@ -143,9 +143,7 @@ def centre_bundle(folder: Path) -> Path:
         [onnx.numpy_helper.from_array(np.array([0], np.int64), "axes")],
     )
     golden = {"request": {"inputs": [{"name": "x", "datatype": "FP32", "shape": [2, 2], "data": [1, 2, 3, 4]}]}}
-    return write_bundle(
-        folder, model, [("x", "FP32", [-1, 2])], [("y", "FP32", [-1, 2])], name="centre", golden=golden
-    )
+    return write_bundle(folder, model, [("x", "FP32", [-1, 2])], [("y", "FP32", [-1, 2])], name="centre", golden=golden)
 
 
 def picky_bundle(folder: Path) -> Path:

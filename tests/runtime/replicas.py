@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -125,20 +125,16 @@ def exchange(replica: Replica, *pieces: bytes) -> bytes:
                 sock.sendall(piece)
             except OSError:  # the server may have closed already, and what it said is what counts
                 break
-        try:
+        with suppress(OSError):
             sock.shutdown(socket.SHUT_WR)
-        except OSError:
-            pass
         return read_all(sock)
 
 
 def read_all(sock: socket.socket) -> bytes:
     pieces = []
-    try:
+    with suppress(ConnectionResetError):
         while piece := sock.recv(65536):
             pieces.append(piece)
-    except ConnectionResetError:
-        pass
     return b"".join(pieces)
 
 

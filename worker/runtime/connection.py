@@ -26,6 +26,8 @@ class Host(Protocol):
     max_body: int
     held: int  # bytes of request bodies in memory
     max_held: int
+    idle_seconds: float
+    receive_seconds: float
     draining: bool
 
 
@@ -320,21 +322,22 @@ class Connection(asyncio.Protocol):
         elif self._current is not None:
             if age > self._patience():
                 self._turn_away(Refusal(408, "The request did not arrive in time"))
-        elif not self._queue and age > wire.IDLE_SECONDS:
+        elif not self._queue and age > self._host.idle_seconds:
             self._transport.close()
 
     def _patience(self) -> float:
         if not self._ended:
-            return wire.HEAD_SECONDS
-        return wire.BODY_SECONDS + self._size / wire.SLOWEST_RATE
+            return self._host.receive_seconds
+        return self._host.receive_seconds * wire.BODY_PATIENCE + self._size / wire.SLOWEST_RATE
 
-    def drain(self) -> None:
-        """Answer what has been asked, take no further request, and go."""
-        if self._current is not None:
-            self._current.keep_alive = False
-        elif self._queue:
-            self._queue[-1].keep_alive = False
-        elif not self._closing:
+    def end_after_answers(self) -> None:
+        """Let the last request that has been asked, or is being received, be the last one."""
+        last = self._current or (self._queue[-1] if self._queue else None)
+        if last is not None:
+            last.keep_alive = False
+
+    def close_if_idle(self) -> None:
+        if self._current is None and not self._queue and not self._closing:
             self._transport.close()
 
     def abort(self) -> None:

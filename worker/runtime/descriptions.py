@@ -55,7 +55,9 @@ def describe_statistics(manifest: Manifest, metrics: Metrics) -> dict[str, Any]:
             "success": _duration(metrics.succeeded, metrics.succeeded_seconds),
             "fail": _duration(metrics.failed, metrics.failed_seconds),
             "queue": _total(metrics.queue),
+            "compute_input": _duration(0, 0.0),  # reading and writing tensors is not measured apart
             "compute_infer": _total(metrics.compute),
+            "compute_output": _duration(0, 0.0),
         },
         "batch_stats": [],
     }

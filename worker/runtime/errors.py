@@ -16,4 +16,8 @@ class Refusal(Exception):
 
 
 class StartError(Exception):
-    """Why the server cannot start. Trying again with the same bundle and settings cannot help."""
+    """Why the server cannot start; ``permanent`` where trying again with the same bundle and settings cannot help."""
+
+    def __init__(self, message: str, *, permanent: bool = True) -> None:
+        super().__init__(message)
+        self.permanent = permanent

@@ -13,6 +13,7 @@ from .settings import Settings
 from .wire import Heads
 
 BACKLOG = 2048
+_GRACE_SECONDS = 0.5
 _HELD_BODIES = 4  # largest bodies that may be in memory at once, all connections together
 
 
@@ -27,7 +28,7 @@ def open_socket(listen: str) -> socket.socket:
         info = socket.getaddrinfo(host.strip("[]") or None, int(port), type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
         return socket.create_server(info[0][4][:2], family=info[0][0], backlog=BACKLOG)
     except OSError as error:
-        raise StartError(f"nothing can listen on {listen}: {error.strerror}") from error
+        raise StartError(f"nothing can listen on {listen}: {error.strerror}", permanent=False) from error
 
 
 def _inherit_socket(listen: str) -> socket.socket:
@@ -50,6 +51,8 @@ class Server:
         self.max_body = settings.max_body
         self.held = 0
         self.max_held = settings.max_body * _HELD_BODIES
+        self.idle_seconds = settings.idle_seconds
+        self.receive_seconds = settings.receive_seconds
         self.draining = False
         self._listener: asyncio.Server | None = None
 
@@ -67,13 +70,19 @@ class Server:
         asyncio.get_running_loop().call_later(1.0, self._tick)
 
     async def drain(self, seconds: float) -> int:
-        """Take nothing new, wait for what has been asked, and return how many connections had to be cut."""
+        """Take no new connection, wait for what has been asked, and return how many connections had to be cut.
+
+        Silent connections stay open for a moment: a request that is on its way on one of them would be lost otherwise.
+        """
         self.draining = True
         cast(asyncio.Server, self._listener).close()
+        started = time.monotonic()
         for connection in tuple(self.connections):
-            connection.drain()
-        deadline = time.monotonic() + seconds
-        while self.connections and time.monotonic() < deadline:
+            connection.end_after_answers()
+        while self.connections and (waited := time.monotonic() - started) < seconds:
+            if waited > min(_GRACE_SECONDS, seconds / 2):
+                for connection in tuple(self.connections):
+                    connection.close_if_idle()
             await asyncio.sleep(0.02)
         cut = len(self.connections)
         for connection in tuple(self.connections):

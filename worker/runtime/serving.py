@@ -24,6 +24,7 @@ from .settings import Settings, read_settings
 from .warmup import Trial, try_model
 
 EXIT_PERMANENT = os.EX_CONFIG  # 78: starting the same again cannot help
+EXIT_TEMPORARY = os.EX_TEMPFAIL  # 75: it may
 
 
 def main() -> int:
@@ -34,7 +35,7 @@ def main() -> int:
         return uvloop.run(serve(settings, manifest, open_socket(settings.listen)))
     except StartError as error:
         report_start_failure(str(error))
-        return EXIT_PERMANENT
+        return EXIT_PERMANENT if error.permanent else EXIT_TEMPORARY
 
 
 def report_start_failure(reason: str) -> None:

@@ -22,6 +22,8 @@ class Settings:
     max_body: int
     drain_seconds: float
     threads: int
+    idle_seconds: float  # that a connection may be silent between requests
+    receive_seconds: float  # that the head of a request may take to arrive
 
 
 def read_settings(environ: Mapping[str, str] = os.environ) -> Settings:
@@ -35,6 +37,9 @@ def read_settings(environ: Mapping[str, str] = os.environ) -> Settings:
         max_body=int(_read_number(environ, "SLIPWAY_MAX_BODY", 64 * MEBIBYTE, least=1)),
         drain_seconds=_read_number(environ, "SLIPWAY_DRAIN_SECONDS", 10, least=0),
         threads=int(_read_number(environ, "SLIPWAY_THREADS", 1, least=1)),
+        # Longer than proxies commonly keep a connection, so that they close first and no request is lost to the race.
+        idle_seconds=_read_number(environ, "SLIPWAY_IDLE_SECONDS", 75, least=0.1),
+        receive_seconds=_read_number(environ, "SLIPWAY_RECEIVE_SECONDS", 10, least=0.1),
     )
 
 

@@ -74,12 +74,19 @@ def array_from_json(tensor: Tensor, data: Any, shape: tuple[int, ...]) -> Array:
     _check_count(tensor, values.size, shape)
     dtype = tensor.dtype
     if values.dtype.kind not in _KINDS[dtype.kind] and values.size:
-        values = _take_missing(tensor, values)
+        values = _infer_again(tensor, values, data)
     return _cast(tensor, values).reshape(shape) if values.dtype != dtype else values.reshape(shape)
 
 
-def _take_missing(tensor: Tensor, values: Array) -> Array:
-    """Numbers with ``null`` among them, as floats with NaN; everything else is the wrong kind of value."""
+def _infer_again(tensor: Tensor, values: Array, data: list[Any]) -> Array:
+    """What numpy does not infer: ``null`` among floats as NaN, and large among small unsigned integers.
+
+    Everything else is the wrong kind of value.
+    """
+    if tensor.datatype == "UINT64" and values.dtype.kind == "f":
+        exact = np.array(data, dtype=np.object_)
+        if all(type(value) is int and value >= 0 for value in exact.flat):
+            return exact.astype(np.uint64)
     if tensor.dtype.kind == "f" and all(value is None or type(value) in (float, int) for value in values.flat):
         return values.astype(np.float64)
     expected = {"b": "booleans", "u": "integers", "i": "integers", "f": "numbers", "O": "strings"}[tensor.dtype.kind]

@@ -10,9 +10,7 @@ MAX_HEAD = 16 * 1024
 MAX_CONNECTIONS = 4096
 MAX_PIPELINED = 32  # requests that one connection may have unanswered before reading from it stops
 
-IDLE_SECONDS = 75.0  # between requests; longer than common proxies keep a connection, so that they close first
-HEAD_SECONDS = 10.0
-BODY_SECONDS = 30.0  # plus the time that the body takes at SLOWEST_RATE
+BODY_PATIENCE = 3  # times as long as for a head, plus the time that the body takes at SLOWEST_RATE
 SLOWEST_RATE = 16 * 1024  # bytes per second
 WRITE_SECONDS = 30.0  # for a client that does not read its answer
 SMALL_BODY = 64 * 1024  # worth reading to keep the connection of a refused request
