@@ -118,7 +118,7 @@ class Verdict:
     requirements: tuple[str, ...] = ()  # exact pins that serving needs, e.g. onnxruntime==1.31.1
     labels: tuple[str, ...] = ()  # class labels, where the model knows them
     golden: Mapping[str, Any] = field(default_factory=dict)  # {"request": {"inputs": …}, "response": {"outputs": …}}
-    profile: Mapping[str, Any] = field(default_factory=dict)  # file_bytes memory_bytes latency_ms {p50 p99 batch_8 batch_32}
+    profile: Mapping[str, Any] = field(default_factory=dict)  # file_bytes memory_bytes latency_ms{p50 p99 batch_8 …}
     parity: Mapping[str, Any] = field(default_factory=dict)  # {"samples", "max_abs_diff", "tolerance", "passed"}
 
 
@@ -139,6 +139,7 @@ class BuildSpec:
     golden: Mapping[str, Any] = field(default_factory=dict)
     labels: tuple[str, ...] = ()
     batching: Mapping[str, Any] = field(default_factory=dict)  # max_size, max_delay_ms
+    trusted: tuple[str, ...] = ()  # types that a skops file may load: what its approval was given for
 
 
 @dataclass(frozen=True)
