@@ -29,6 +29,7 @@ TABLE = """
     release.review        . . R . A
     release.withdraw      . D . O A
     endpoint.view         V D R O A
+    endpoint.create       . D . O A
     endpoint.edit         . . . O A
     endpoint.invoke       . D R O A
     deployment.start      . . . O A

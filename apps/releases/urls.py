@@ -1,8 +1,17 @@
 from django.urls import URLPattern, path
 
 from apps.releases import api as calls
+from apps.releases import views
 
-pages: list[URLPattern] = []  # under /p/<project>/
+pages: list[URLPattern] = [  # under /p/<project>/
+    path("releases/", views.releases, name="releases"),
+    path("releases/new/", views.propose, name="propose"),
+    path("releases/<int:pk>/", views.release, name="release"),
+    path("releases/<int:pk>/approve/", views.decide, {"decision": "approve"}, name="approve"),
+    path("releases/<int:pk>/reject/", views.decide, {"decision": "reject"}, name="reject"),
+    path("releases/<int:pk>/withdraw/", views.withdraw, name="withdraw"),
+    path("releases/<int:pk>/build/", views.retry_build, name="retry_build"),
+]
 _release = "projects/<slug:project>/releases/<int:pk>/"
 api: list[URLPattern] = [  # under /api/v1/
     path("projects/<slug:project>/releases/", calls.ReleaseList.as_view(), name="releases"),

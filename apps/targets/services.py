@@ -112,7 +112,7 @@ def edit_environment(*, actor: Actor, environment: Environment, **changes: Any) 
 @transaction.atomic
 def create_endpoint(*, actor: Actor, project: Project, name: str, environment: Environment, **fields: Any) -> Endpoint:
     """Make an address at the gateway. Nothing answers there until a release is started."""
-    actor.require("endpoint.edit", project)
+    actor.require("endpoint.create", project)
     if environment.project_id != project.pk:
         raise Invalid(_("The environment belongs to another project."))
     try:

@@ -1,0 +1,66 @@
+"""Forms of the release pages."""
+
+from typing import Any
+
+from django import forms
+from django.utils.translation import gettext_lazy as _
+
+from apps.accounts.models import Project
+from apps.core.actors import Actor
+from apps.library.models import ModelVersion
+from apps.targets.models import Endpoint
+from apps.targets.selectors import endpoints
+
+
+class VersionChoice(forms.ModelChoiceField):
+    def label_from_instance(self, version: ModelVersion) -> str:
+        return f"{version.model.name} v{version.number} · {version.framework}"
+
+
+class EndpointChoice(forms.ModelChoiceField):
+    def label_from_instance(self, endpoint: Endpoint) -> str:
+        return f"{endpoint.name} · {endpoint.environment.name}"
+
+
+class ProposalForm(forms.Form):
+    """Which version, for which endpoint, with how many replicas, and why."""
+
+    version = VersionChoice(label=_("Version"), queryset=ModelVersion.objects.none(), empty_label=_("Choose a version"))
+    endpoint = EndpointChoice(
+        label=_("Endpoint"),
+        queryset=Endpoint.objects.none(),
+        empty_label=_("Choose an endpoint"),
+        help_text=_("Its environment decides how many approvals are needed and where it runs."),
+    )
+    replicas = forms.IntegerField(label=_("Replicas"), min_value=1, max_value=64, initial=1)
+    memory_mb = forms.IntegerField(
+        label=_("Memory per replica (MB)"), min_value=128, max_value=1 << 20, initial=2048, required=False
+    )
+    note = forms.CharField(
+        label=_("Note to the reviewers"),
+        widget=forms.Textarea(attrs={"rows": 4}),
+        max_length=10_000,
+        required=False,
+        help_text=_("What is better, how you know, and what to look out for."),
+    )
+
+    def __init__(self, *args: Any, actor: Actor, project: Project, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        ready = ModelVersion.objects.filter(model__project=project, state=ModelVersion.State.READY)
+        self.fields["version"].queryset = (  # type: ignore[attr-defined]
+            ready.select_related("model").order_by("model__name", "-number")[:500]
+        )
+        self.fields["endpoint"].queryset = endpoints(actor, project)  # type: ignore[attr-defined]
+
+    def options(self) -> dict[str, Any]:
+        memory = self.cleaned_data.get("memory_mb")
+        return {"memory_mb": memory} if memory else {}
+
+
+class DecisionForm(forms.Form):
+    """The subject that was shown, posted back unseen, and a comment."""
+
+    subject = forms.CharField(min_length=64, max_length=64, widget=forms.HiddenInput)
+    note = forms.CharField(
+        label=_("Comment"), widget=forms.Textarea(attrs={"rows": 3}), max_length=10_000, required=False
+    )

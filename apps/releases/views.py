@@ -1,0 +1,119 @@
+"""The release pages: what waits, one sheet to decide on, and the form that proposes."""
+
+from typing import Any
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_GET, require_POST
+
+from apps.accounts.models import Project
+from apps.accounts.selectors import get_project
+from apps.core.pages import render_page
+from apps.releases import selectors, services
+from apps.releases.forms import DecisionForm, ProposalForm
+from apps.releases.models import Release
+from apps.releases.policy import policy_of
+from apps.targets.selectors import endpoints
+
+CLOSED_SHOWN = 50
+
+
+@require_GET
+def releases(request: HttpRequest, project: str) -> HttpResponse:
+    """What waits, what was approved and what is closed."""
+    room = get_project(request.actor, project, "release.view")
+    rows = selectors.releases(request.actor, room)
+    context = {
+        "project": room,
+        "waiting": list(rows.filter(state=Release.State.IN_REVIEW)),
+        "approved": list(rows.filter(state=Release.State.APPROVED)[:CLOSED_SHOWN]),
+        "closed": list(rows.exclude(state__in=["in_review", "approved"])[:CLOSED_SHOWN]),
+        "mine": set(selectors.waiting_for(request.actor).filter(project=room).values_list("pk", flat=True)),
+    }
+    return render_page(request, "releases/releases.html", context, fragment="releases/_releases.html")
+
+
+def propose(request: HttpRequest, project: str) -> HttpResponse:
+    """Propose a version for an endpoint."""
+    room = get_project(request.actor, project, "release.propose")
+    form = ProposalForm(request.POST or None, actor=request.actor, project=room, initial=_chosen(request, room))
+    if request.method == "POST" and form.is_valid():
+        chosen = form.cleaned_data
+        release = services.propose(
+            actor=request.actor,
+            version=chosen["version"],
+            endpoint=chosen["endpoint"],
+            replicas=chosen["replicas"],
+            note=chosen["note"],
+            options=form.options(),
+        )
+        messages.success(request, _("Proposed. Whoever may review has it on their overview now."))
+        return redirect("releases:release", project=room.slug, pk=release.pk)
+    context = {"project": room, "form": form, "endpoints": endpoints(request.actor, room)}
+    return render_page(request, "releases/propose.html", context, status=422 if form.errors else 200)
+
+
+@require_GET
+def release(request: HttpRequest, project: str, pk: int) -> HttpResponse:
+    """The review sheet, and after the decision what became of it."""
+    room, row = _find(request, project, pk)
+    return _sheet(request, room, row, DecisionForm(initial={"subject": row.subject}))
+
+
+@require_POST
+def decide(request: HttpRequest, project: str, pk: int, decision: str) -> HttpResponse:
+    """Approve or reject the subject that the form carries."""
+    room, row = _find(request, project, pk)
+    form = DecisionForm(request.POST)
+    if not form.is_valid():
+        return _sheet(request, room, row, form, status=422)
+    act = services.approve if decision == "approve" else services.reject
+    act(actor=request.actor, release=row, **form.cleaned_data)
+    messages.success(request, _("Approved.") if decision == "approve" else _("Rejected."))
+    return redirect("releases:release", project=room.slug, pk=pk)
+
+
+@require_POST
+def withdraw(request: HttpRequest, project: str, pk: int) -> HttpResponse:
+    room, row = _find(request, project, pk)
+    services.withdraw(actor=request.actor, release=row)
+    messages.success(request, _("Withdrawn."))
+    return redirect("releases:release", project=room.slug, pk=pk)
+
+
+@require_POST
+def retry_build(request: HttpRequest, project: str, pk: int) -> HttpResponse:
+    room, row = _find(request, project, pk)
+    services.retry_build(actor=request.actor, release=row)
+    return redirect("releases:release", project=room.slug, pk=pk)
+
+
+def _find(request: HttpRequest, project: str, pk: int) -> tuple[Project, Release]:
+    room = get_project(request.actor, project, "release.view")
+    return room, selectors.get_release(request.actor, room, pk)
+
+
+def _sheet(request: HttpRequest, room: Project, row: Release, form: DecisionForm, *, status: int = 200) -> HttpResponse:
+    context: dict[str, Any] = {
+        "project": room,
+        "release": row,
+        "version": row.version,
+        "checks": row.version.checks.all(),
+        "policy": policy_of(row, request.actor),
+        "form": form,
+    }
+    return render_page(request, "releases/release.html", context, status=status)
+
+
+def _chosen(request: HttpRequest, room: Project) -> dict[str, Any]:
+    """The version and endpoint that the address names, e.g. ``?model=digits&version=3&endpoint=digits``."""
+    chosen: dict[str, Any] = {}
+    model, number = request.GET.get("model", ""), request.GET.get("version", "")
+    if number.isdigit():
+        ready = room.models.filter(name=model, versions__number=int(number))
+        chosen["version"] = ready.values_list("versions", flat=True).first()
+    if name := request.GET.get("endpoint"):
+        chosen["endpoint"] = endpoints(request.actor, room).filter(name=name).first()
+    return chosen
