@@ -89,6 +89,7 @@ class Admission:
     def __init__(self, pepper: bytes, failures_per_minute: int, in_flight_per_key: int) -> None:
         self._digester = key_format.Digester(pepper)
         self._callers: dict[str, Caller] = {}
+        self._proven: dict[bytes, Caller] = {}  # by header, until the next snapshot; only right keys get in here
         self._failures = FailureLimit(failures_per_minute)
         self._in_flight_per_key = in_flight_per_key
 
@@ -104,11 +105,17 @@ class Admission:
                 caller.use(key, now)
             callers[key_id] = caller
         self._callers = callers
+        self._proven = {}
 
     def identify(self, authorization: bytes, client: str, now: float) -> Caller:
         """The caller that the header proves; else the same 401 for every reason, or 429."""
-        caller = self._find(authorization)
+        caller = self._proven.get(authorization)
         if caller is None:
+            caller = self._find(authorization)
+            if caller is None:
+                raise self._failures.refusal(client, now)
+            self._proven[authorization] = caller
+        if caller.key.expires_at is not None and caller.key.expires_at <= time.time():
             raise self._failures.refusal(client, now)
         return caller
 
@@ -134,11 +141,8 @@ class Admission:
         if parsed is None:
             return None
         caller = self._callers.get(parsed.key_id)
-        if not self._digester.matches(parsed.secret, caller.key.digest if caller else None):
-            return None
-        if caller is None or (caller.key.expires_at is not None and caller.key.expires_at <= time.time()):
-            return None
-        return caller
+        is_right = self._digester.matches(parsed.secret, caller.key.digest if caller else None)
+        return caller if is_right else None
 
 
 def _group(client: str) -> str:

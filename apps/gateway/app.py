@@ -5,10 +5,9 @@ import hashlib
 import logging
 from collections import Counter
 from collections.abc import Callable
-from typing import Any
 
 from apps.gateway.admission import Admission
-from apps.gateway.calls import Call, Phase, Receive, Send, Watch
+from apps.gateway.calls import Call, Phase, Receive, Scope, Send, Watch
 from apps.gateway.config import GatewaySettings
 from apps.gateway.forwarding import Forwarder
 from apps.gateway.internal import InternalPages
@@ -25,13 +24,11 @@ from apps.gateway.refusals import (
     wrong_method,
 )
 from apps.gateway.requests import Address, Head, read_address, read_head, read_request_id
-from apps.gateway.routing import Directory, LiveEndpoint
+from apps.gateway.routing import Directory
 from apps.gateway.tables import Snapshot
 from apps.gateway.upstream import ReplicaError
 
 logger = logging.getLogger(__name__)
-
-Scope = dict[str, Any]
 
 
 class Gateway:
@@ -54,19 +51,11 @@ class Gateway:
         self._now: Callable[[], float]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        kind = scope["type"]
-        if kind == "http":
-            await self._serve(scope, receive, send)
-        elif kind == "lifespan":
-            await self._live(scope, receive, send)
-        else:
-            await send({"type": "websocket.close", "code": 1008})
-
-    # --- one call ------------------------------------------------------------------------------------------------
-
-    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._serve_otherwise(scope, receive, send)
+            return
         now = self._now()
-        call = Call(receive, send, now, now + self._limits.body_idle_seconds)
+        call = Call(scope, receive, send, now, now + self._limits.body_idle_seconds)
         calls = self._watch.calls
         calls.add(call)
         try:
@@ -111,23 +100,18 @@ class Gateway:
         self._admission.take_turn(caller, call.started)
         caller.in_flight += 1
         try:
-            await self._forward(call, endpoint, address, head)
-        finally:
-            caller.in_flight -= 1
-
-    async def _forward(self, call: Call, endpoint: LiveEndpoint, address: Address, head: Head) -> None:
-        try:
             await self._forwarder.forward(call, endpoint, address, head)
         except asyncio.CancelledError:
             if call.cut is not Phase.REPLICA:
                 raise
             call.task.uncancel()
             raise overdue(endpoint.about.timeout_seconds) from None
+        finally:
+            caller.in_flight -= 1
 
     async def _answer_internal(self, call: Call, scope: Scope, head: Head, client: str) -> None:
         status, kind, body = self._internal.answer(scope["method"], scope["path"], scope["query_string"], head, client)
-        await call.begin(status, [(b"content-type", kind), (b"content-length", b"%d" % len(body))])
-        await call.write(body)
+        await call.answer(status, [(b"content-type", kind)], body)
 
     # --- other ends than an answer from a replica ----------------------------------------------------------------
 
@@ -137,9 +121,7 @@ class Gateway:
         call.status = refusal.status
         if call.has_begun:
             return
-        body = refusal.body
-        await call.begin(refusal.status, [*refusal.headers, (b"content-length", b"%d" % len(body))])
-        await call.write(body)
+        await call.answer(refusal.status, refusal.headers, refusal.body)
 
     async def _end(self, call: Call, end: BaseException) -> None:
         if isinstance(end, ReplicaError):  # in the middle of the answer: the forwarder has noted it
@@ -177,6 +159,12 @@ class Gateway:
 
     # --- the process's life --------------------------------------------------------------------------------------
 
+    async def _serve_otherwise(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self._live(scope, receive, send)
+        else:
+            await send({"type": "websocket.close", "code": 1008})
+
     def _use(self, snapshot: Snapshot) -> None:
         self._admission.replace_keys(snapshot.keys)
         self._directory.replace(snapshot)
@@ -207,6 +195,7 @@ class Gateway:
         """Leave nothing behind: what was counted is kept for the next process, connections are closed."""
         self._books.keep([encode_window(window) for window in self._books.close_windows()])
         await asyncio.to_thread(self._books.save, self._settings.home / "windows.json")
+        self._refresher.close()
         for backend in self._directory.backends:
             backend.retire()
 

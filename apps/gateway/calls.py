@@ -7,11 +7,17 @@ from typing import Any, cast
 
 from apps.gateway.metering import GONE, Meter
 
+Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 
+#: The ASGI extension with which our own server takes a whole answer at once: ``(status, headers, body) -> bool``.
+ANSWER_AT_ONCE = "slipway.answer_at_once"
+
 SWEEP_SECONDS = 0.25
 _LISTEN_AFTER = 0.5
+_BODILESS = frozenset({204, 304})
+_NOTHING: dict[str, Any] = {}
 
 
 class Phase(Enum):
@@ -26,6 +32,7 @@ class Call:
     """One request and what has become of it so far. ``status`` is what the books will say; 0 is no answer."""
 
     __slots__ = (
+        "answer_at_once",
         "bytes_in",
         "bytes_out",
         "cut",
@@ -45,9 +52,11 @@ class Call:
         "until",
     )
 
-    def __init__(self, receive: Receive, send: Send, now: float, until: float) -> None:
+    def __init__(self, scope: Scope, receive: Receive, send: Send, now: float, until: float) -> None:
         self.receive = receive
         self.send = send
+        # Taken out, since it leads back to the scope: such a circle for every call would keep the collector busy.
+        self.answer_at_once = scope.pop("extensions", _NOTHING).get(ANSWER_AT_ONCE)
         self.task = cast("asyncio.Task[None]", asyncio.current_task())
         self.started = now
         self.until = until
@@ -64,17 +73,31 @@ class Call:
         self.phase = phase
         self.until = until
 
+    async def answer(self, status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> None:
+        """Send a whole answer; its length, and the two headers that every answer has, are added here."""
+        if status not in _BODILESS:
+            headers.append((b"content-length", b"%d" % len(body)))
+        self._start(status, headers)
+        if self.answer_at_once is not None and self.answer_at_once(status, headers, body):
+            self.bytes_out = len(body)
+            return
+        await self.send({"type": "http.response.start", "status": status, "headers": headers})
+        await self.write(body, more=False)
+
     async def begin(self, status: int, headers: list[tuple[bytes, bytes]]) -> None:
-        """Send the head of the answer; the two headers that every answer has are added here."""
+        """Send the head of an answer whose body follows with ``write``."""
+        self._start(status, headers)
+        await self.send({"type": "http.response.start", "status": status, "headers": headers})
+
+    async def write(self, body: bytes, more: bool) -> None:
+        self.bytes_out += len(body)
+        await self.send({"type": "http.response.body", "body": body, "more_body": more})
+
+    def _start(self, status: int, headers: list[tuple[bytes, bytes]]) -> None:
         headers.append((b"x-request-id", self.request_id))
         headers.append((b"x-slipway-release", self.release))
         self.status = status
         self.has_begun = True
-        await self.send({"type": "http.response.start", "status": status, "headers": headers})
-
-    async def write(self, body: bytes, more: bool = False) -> None:
-        self.bytes_out += len(body)
-        await self.send({"type": "http.response.body", "body": body, "more_body": more})
 
     def end(self, why: Phase | str) -> None:
         """Break the call off wherever it is waiting; its own task then says what that means."""

@@ -14,7 +14,6 @@ from apps.gateway.upstream import Connection, Dropped, ReplicaError, Unreachable
 
 MOST_ATTEMPTS = 3
 _BAD_GATEWAYS = frozenset({502, 503, 504})
-_BODILESS = frozenset({204, 304})
 
 
 class Question(NamedTuple):
@@ -198,11 +197,7 @@ class Forwarder:
     async def _relay(self, call: Call, connection: Connection) -> None:
         headers = connection.headers
         if connection.is_complete:
-            body = connection.body
-            if connection.status not in _BODILESS:
-                headers.append((b"content-length", b"%d" % len(body)))
-            await call.begin(connection.status, headers)
-            await call.write(body)
+            await call.answer(connection.status, headers, connection.body)
             return
         if connection.length is not None:
             headers.append((b"content-length", b"%d" % connection.length))
@@ -212,7 +207,7 @@ class Forwarder:
         while chunk := await connection.next_chunk():
             call.until = self._loop.time() + patience
             await call.write(chunk, more=True)
-        await call.write(b"")
+        await call.write(b"", more=False)
 
     # --- what was learnt -----------------------------------------------------------------------------------------
 

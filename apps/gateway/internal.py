@@ -14,6 +14,7 @@ from apps.gateway.requests import Head
 
 _JSON = b"application/json"
 _LOOPBACK = ("127.0.0.1", "::1")
+_PROXY_HEADERS = frozenset({b"forwarded", b"x-forwarded-for", b"x-real-ip"})
 
 
 class InternalPages:
@@ -46,9 +47,10 @@ class InternalPages:
 
     def _may_ask(self, path: str, head: Head, client: str) -> bool:
         """The token opens both; metrics are also for this machine, as long as it does not speak for another."""
-        if hmac.compare_digest(head.token, self._token):
+        if hmac.compare_digest(head.all.get(b"x-slipway-token", b""), self._token):
             return True
-        return path == "/metrics" and head.is_direct and client in _LOOPBACK
+        speaks_for_another = not _PROXY_HEADERS.isdisjoint(head.all)
+        return path == "/metrics" and client in _LOOPBACK and not speaks_for_another
 
 
 def _read_after(query: bytes) -> int:

@@ -1,16 +1,18 @@
 """How strictly HTTP/1.1 is read from clients: uvicorn's httptools protocol with limits on heads, time and leniency.
 
 llhttp itself refuses both a length and chunks, two lengths, bare line feeds and obsolete folding. What it leaves to its
-users is added here: a bound on the size of a head and on the time it may take, no upgrades, no versions but 1.0 and
-1.1, and a bound on what a client may go on sending after it has been answered.
+users is added here: a bound on the size of a head and on the time it may take, no upgrades, and a bound on what a
+client may go on sending after it has been answered.
 """
 
 import asyncio
+from functools import partial
 from typing import Any
 
 import httptools
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
+from apps.gateway.calls import ANSWER_AT_ONCE
 from apps.gateway.config import Limits
 from apps.gateway.refusals import Refusal, malformed
 from apps.gateway.requests import accept_request_id
@@ -75,12 +77,13 @@ class StrictProtocol(HttpToolsProtocol):
             raise self._head_too_large()
         if self.parser.should_upgrade():
             raise malformed("no other protocol is spoken here")
-        if self.parser.get_http_version() not in ("1.1", "1.0"):
-            raise malformed("only HTTP/1.1 and HTTP/1.0 are spoken here")
         self._is_in_body = True
         self._waits_since = None
         self._lingered = 0
         super().on_headers_complete()
+        self.scope["extensions"] = {  # type: ignore[dict-item]
+            ANSWER_AT_ONCE: partial(self._answer_at_once, self.cycle)
+        }
 
     def on_body(self, body: bytes) -> None:
         super().on_body(body)
@@ -92,6 +95,31 @@ class StrictProtocol(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         self._is_in_body = False
         super().on_message_complete()
+
+    # --- answers -------------------------------------------------------------------------------------------------
+
+    def _answer_at_once(
+        self, cycle: RequestResponseCycle, status: int, headers: list[tuple[bytes, bytes]], body: bytes
+    ) -> bool:
+        """Send a whole answer in one write; False where that is not possible now, and the usual way has to be taken.
+
+        uvicorn writes head and body one after the other: a second system call and a second packet for every answer.
+        """
+        if cycle.scope["method"] == "HEAD" or self.flow.write_paused:
+            return False
+        if cycle.disconnected:
+            return True
+        cycle.response_started = cycle.response_complete = True
+        cycle.waiting_for_100_continue = False
+        lines = [b"%s: %s\r\n" % header for header in (*self.server_state.default_headers, *headers)]
+        if not cycle.keep_alive:
+            lines.append(b"connection: close\r\n")
+        self.transport.write(b"%s%s\r\n%s" % (STATUS_LINE[status], b"".join(lines), body))
+        cycle.message_event.set()
+        if not cycle.keep_alive:
+            self.transport.close()
+        cycle.on_response()
+        return True
 
     # --- limits --------------------------------------------------------------------------------------------------
 

@@ -6,6 +6,7 @@ import logging
 import os
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from apps.gateway.tables import EMPTY, Snapshot, from_json, to_json
@@ -50,6 +51,7 @@ class Refresher:
         self._use = use
         self._file = file
         self._seconds = seconds
+        self._thread = ThreadPoolExecutor(1, "snapshot")  # one thread, so that its database connection lasts
         self._current = EMPTY
         self.failures = 0
         self.loaded_at = 0.0  # seconds since the epoch; 0 before the first success
@@ -76,9 +78,13 @@ class Refresher:
             await asyncio.sleep(self._seconds)
             await self.refresh()
 
+    def close(self) -> None:
+        """Wait for nothing: what is being loaded would not be used any more."""
+        self._thread.shutdown(wait=False, cancel_futures=True)
+
     async def refresh(self) -> None:
         try:
-            loaded = await asyncio.to_thread(self._load)
+            loaded = await asyncio.get_running_loop().run_in_executor(self._thread, self._load)
         except Exception as error:  # whatever a database can raise: serving on is worth more than knowing it by name
             self._note_failure(error)
             return

@@ -8,7 +8,7 @@ import re
 from functools import lru_cache
 from itertools import count
 from os import urandom
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from apps.gateway.refusals import malformed
 
@@ -23,25 +23,24 @@ _ADDRESS = re.compile(
 )
 _LONGEST_PATH = 512
 
-FORWARDED = (
-    b"accept",
-    b"accept-encoding",
-    b"content-type",
-    b"content-encoding",
-    b"inference-header-content-length",
-    b"traceparent",
+FORWARDED = frozenset(
+    {
+        b"accept",
+        b"accept-encoding",
+        b"content-type",
+        b"content-encoding",
+        b"inference-header-content-length",
+        b"traceparent",
+    }
 )
-_READ = frozenset(FORWARDED) | {
+_SINGLE = FORWARDED - {b"accept", b"accept-encoding"} | {
     b"authorization",
     b"content-length",
-    b"forwarded",
     b"host",
     b"transfer-encoding",
-    b"x-forwarded-for",
     b"x-request-id",
     b"x-slipway-token",
 }
-_LISTS = frozenset({b"accept", b"accept-encoding", b"forwarded", b"x-forwarded-for"})
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 _ORIGIN = urandom(6).hex().encode()
 _numbers = count(int.from_bytes(urandom(3), "big"))
@@ -65,8 +64,7 @@ class Head(NamedTuple):
     request_id: bytes
     length: int
     forwarded: bytes
-    token: bytes
-    is_direct: bool  # no proxy says that it speaks for somebody else
+    all: dict[bytes, bytes]
 
 
 @lru_cache(maxsize=2048)
@@ -83,22 +81,19 @@ def read_address(path: bytes) -> Address | None:
 
 def read_head(headers: list[tuple[bytes, bytes]], http_version: str) -> Head:
     """The headers that matter, each at most once; raises a 400 Refusal where they contradict."""
-    read: dict[bytes, bytes] = {}
-    for name, value in headers:
-        if name in _READ:
-            if name in read:
-                value = _join(name, read[name], value)
-            read[name] = value
+    read = dict(headers)
+    if len(read) != len(headers):
+        read = _join_repeated(headers)
+    if http_version != "1.1" and http_version != "1.0":
+        raise malformed("only HTTP/1.1 and HTTP/1.0 are spoken here")
     if b"host" not in read and http_version == "1.1":
         raise malformed("the Host header is missing")
-    forwarded = [b"%s: %s\r\n" % (name, read[name]) for name in FORWARDED if name in read]
     return Head(
         read.get(b"authorization", b""),
         accept_request_id(read.get(b"x-request-id", b"")),
         _read_length(read),
-        b"".join(forwarded),
-        read.get(b"x-slipway-token", b""),
-        b"forwarded" not in read and b"x-forwarded-for" not in read,
+        b"".join([b"%s: %s\r\n" % header for header in read.items() if header[0] in FORWARDED]),
+        read,
     )
 
 
@@ -115,20 +110,20 @@ def read_request_id(headers: list[tuple[bytes, bytes]]) -> bytes:
     return accept_request_id(offered[0] if offered else b"")
 
 
-def _join(name: bytes, first: bytes, second: bytes) -> bytes:
-    if name not in _LISTS:
-        raise malformed(f"the header {name.decode()} is given twice")
-    return first + b", " + second
+def _join_repeated(headers: list[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
+    """Lists may come in parts; of what means one thing only, a second is refused."""
+    read: dict[bytes, bytes] = {}
+    for name, value in headers:
+        if name in read and name in _SINGLE:
+            raise malformed(f"the header {name.decode()} is given twice")
+        read[name] = read[name] + b", " + value if name in read else value
+    return read
 
 
 def _read_length(read: dict[bytes, bytes]) -> int:
     """The body's length; the parser has already refused a length that is no number or comes with chunks."""
-    coding = read.get(b"transfer-encoding")
-    if coding is not None:
-        if coding.lower() != b"chunked":
+    if b"transfer-encoding" in read:
+        if read[b"transfer-encoding"].lower() != b"chunked":
             raise malformed("the only transfer coding taken here is chunked")
         return UNKNOWN_LENGTH
-    length: Any = read.get(b"content-length", b"0")
-    if not length.isdigit():
-        raise malformed("the Content-Length is not a number")
-    return int(length)
+    return int(read.get(b"content-length", b"0"))

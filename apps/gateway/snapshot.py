@@ -1,0 +1,107 @@
+"""The snapshot out of the database, in three queries however much there is. The only room here that knows Django."""
+
+import hashlib
+import logging
+from collections import defaultdict
+from collections.abc import Iterable
+from functools import lru_cache
+from typing import Any
+
+from django.db import close_old_connections
+from django.utils import timezone
+
+from apps.accounts.models import ApiKey
+from apps.core.sealing import SealBroken, unseal
+from apps.deployments import models as deployments
+from apps.gateway.tables import Endpoint, Key, Replica, Route, Snapshot, make_snapshot, to_json
+from apps.targets import models as targets
+
+logger = logging.getLogger(__name__)
+
+_KEY = ("key_id", "digest", "project__slug", "scopes", "expires_at", "rate_per_minute")
+_ENDPOINT = ("pk", "project__slug", "name", "max_body_bytes", "timeout_seconds", "is_idempotent")
+_ROUTE = (
+    "endpoint_id",
+    "weight",
+    "deployment_id",
+    "deployment__release_id",
+    "deployment__release__version__model__name",
+)
+_REPLICA = ("pk", "name", "state", "address", "sealed")
+_INVOKE = "invoke:"
+
+
+def load_snapshot() -> Snapshot:
+    """Live keys that may invoke something, and every endpoint with its routes and running replicas."""
+    close_old_connections()
+    keys = [_make_key(*row) for row in _live_keys().values_list(*_KEY)]
+    keys = [key for key in keys if any(scope.startswith(_INVOKE) for scope in key.scopes)]
+    routes = _load_routes()
+    endpoints = [_make_endpoint(row, routes[row[0]]) for row in _endpoints()]
+    draft = make_snapshot("", keys, endpoints)
+    return make_snapshot(hashlib.sha256(to_json(draft)).hexdigest(), keys, endpoints)
+
+
+def _live_keys() -> Any:
+    live = ApiKey.objects.filter(revoked_at=None, expires_at__gt=timezone.now(), created_by__is_active=True)
+    return live.order_by("pk")
+
+
+def _make_key(key_id: str, digest: bytes, project: str, scopes: list[str], expires_at: Any, rate: int) -> Key:
+    return Key(key_id, bytes(digest), project, frozenset(scopes), expires_at.timestamp(), rate)
+
+
+def _endpoints() -> Iterable[tuple[Any, ...]]:
+    return targets.Endpoint.objects.order_by("pk").values_list(*_ENDPOINT)
+
+
+def _make_endpoint(row: tuple[Any, ...], routes: list[tuple[str, Route]]) -> Endpoint:
+    _, project, name, max_body, timeout, idempotent = row
+    model = routes[0][0] if routes else ""
+    return Endpoint(project, name, model, max_body, timeout, idempotent, tuple(route for _, route in routes))
+
+
+def _load_routes() -> dict[int, list[tuple[str, Route]]]:
+    """By endpoint, heaviest first, each with the name of its model.
+
+    Routes and replicas come in one query, so that a deployment is never seen with the routes of one moment and the
+    replicas of another.
+    """
+    rows = deployments.Route.objects.order_by(
+        "endpoint_id", "-weight", "deployment_id", "deployment__replica_set__index"
+    )
+    columns = (*_ROUTE, *(f"deployment__replica_set__{column}" for column in _REPLICA))
+    replicas: dict[tuple[Any, ...], list[Replica]] = {}
+    for row in rows.values_list(*columns):
+        found = replicas.setdefault(row[: len(_ROUTE)], [])
+        replica = _make_replica(*row[len(_ROUTE) :])
+        if replica is not None:
+            found.append(replica)
+    routes: dict[int, list[tuple[str, Route]]] = defaultdict(list)
+    for (endpoint, weight, deployment, release, model), ready in replicas.items():
+        routes[endpoint].append((model, Route(str(deployment), str(release), weight, tuple(ready))))
+    return routes
+
+
+def _make_replica(pk: int | None, name: str, state: str, address: str, sealed: str) -> Replica | None:
+    """The replica if it may be routed to: running, with an address, and with a secret that opens here."""
+    if pk is None or state != deployments.Replica.State.RUNNING:
+        return None
+    host, _, port = address.rpartition(":")
+    if not (host and port.isdecimal()):
+        return None
+    try:
+        return Replica(name, host.strip("[]"), int(port), _open_secret(sealed, replica_secret_place(pk)))
+    except SealBroken:
+        logger.error("the secret of replica %s does not open here: no calls go to it", name)
+        return None
+
+
+def replica_secret_place(pk: int) -> str:
+    """What the secret of a replica is sealed for: whoever writes ``Replica.sealed`` has to name the same place."""
+    return f"deployments.Replica|{pk}|secret"
+
+
+@lru_cache(maxsize=4096)
+def _open_secret(sealed: str, place: str) -> str:
+    return unseal(sealed, place) if sealed else ""
