@@ -40,10 +40,10 @@ class InternalPages:
         return 200, _JSON, orjson.dumps(self._books.collect(_read_after(query)))
 
     def _tell_health(self) -> tuple[int, bytes, bytes]:
-        """Whether calls can be served. An old snapshot is still one to serve by; its age is for the alert rules."""
+        """Whether calls can be served, and by which snapshot. An old one will do; its age is for the alert rules."""
         if not self._refresher.is_ready:
             raise Refusal(503, "there are no routes yet: the database has not answered since the start", "not_ready")
-        return 200, _JSON, b'{"status": "ok"}'
+        return 200, _JSON, orjson.dumps({"status": "ok", "snapshot": self._refresher.version})
 
     def _may_ask(self, path: str, head: Head, client: str) -> bool:
         """The token opens both; metrics are also for this machine, as long as it does not speak for another."""

@@ -62,6 +62,10 @@ class Refresher:
         return time.time() - self.loaded_at if self.loaded_at else float("inf")
 
     @property
+    def version(self) -> str:
+        return self._current.version
+
+    @property
     def is_ready(self) -> bool:
         """Whether there is anything to serve by."""
         return self._current is not EMPTY

@@ -1,0 +1,167 @@
+"""Who may call what, and how little the others learn."""
+
+import re
+import statistics
+import time
+from collections.abc import Callable
+
+import pytest
+
+from apps.core import keys
+from tests.gateway.conftest import INFER, Gateway, wait_until
+from tests.gateway.replicas import Stage
+
+REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+
+
+def test_a_right_key_is_served_with_the_two_headers_of_every_answer(gateway: Gateway, stage: Stage) -> None:
+    key, endpoint = gateway.make_key(), gateway.make_endpoint(stage.add().as_replica())
+    gateway.publish()
+
+    answer = gateway.infer(endpoint, key)
+
+    assert (answer.status, answer.body) == (200, b'{"outputs": []}')
+    assert answer.headers["x-slipway-release"] == "release-1"
+    assert REQUEST_ID.fullmatch(answer.headers["x-request-id"])
+
+
+def test_every_wrong_key_gets_the_same_answer_at_every_address(gateway: Gateway, stage: Stage) -> None:
+    right, endpoint = gateway.make_key(), gateway.make_endpoint(stage.add().as_replica())
+    expired = gateway.make_key(expires_at=time.time() - 1)
+    gateway.publish()
+    parsed = keys.parse(right)
+    assert parsed is not None
+    body = f"slw_live_{parsed.key_id}_{keys.mint().secret}"
+    offers = ["", "Bearer", "Bearer x", f"Basic {right}", f"Bearer {keys.mint().text}", f"Bearer {expired}"]
+    offers += [f"Bearer {body}{keys.checksum(body)}", f"Bearer {right}x", right, f"Bearer {right} {right}"]
+
+    answers = [
+        gateway.get(f"/demo/{name}/v2", **({"Authorization": offer} if offer else {}))
+        for offer in offers
+        for name in (endpoint, "nothing-here")
+    ]
+
+    assert {answer.status for answer in answers} == {401}
+    assert len({answer.body for answer in answers}) == 1
+    assert all(answer.headers["www-authenticate"] == "Bearer" for answer in answers)
+    assert all(REQUEST_ID.fullmatch(answer.headers["x-request-id"]) for answer in answers)
+
+
+def test_another_projects_endpoint_is_as_unknown_as_none_at_all(gateway: Gateway, stage: Stage) -> None:
+    stranger, endpoint = gateway.make_key("elsewhere"), gateway.make_endpoint(stage.add().as_replica())
+    gateway.publish()
+
+    theirs = gateway.infer(endpoint, stranger)
+    nothing = gateway.get("/elsewhere/nothing-here/v2", stranger)
+
+    assert (theirs.status, nothing.status) == (404, 404)
+    assert theirs.body == nothing.body
+
+
+def test_a_scope_opens_its_endpoint_only(gateway: Gateway, stage: Stage) -> None:
+    replica = stage.add().as_replica()
+    mine, other = gateway.make_endpoint(replica), gateway.make_endpoint(replica)
+    key, reader = gateway.make_key("demo", f"invoke:{mine}"), gateway.make_key("demo", "read")
+    gateway.publish()
+
+    assert gateway.infer(mine, key).status == 200
+    assert gateway.infer(other, key).status == 403
+    assert gateway.infer(mine, reader).status == 403
+
+
+def test_a_revoked_key_is_refused_within_five_seconds(gateway: Gateway, stage: Stage) -> None:
+    key, endpoint = gateway.make_key(), gateway.make_endpoint(stage.add().as_replica())
+    gateway.publish()
+    assert gateway.infer(endpoint, key).status == 200
+
+    gateway.revoke(key)
+    began = time.monotonic()
+    gateway.publish()
+
+    wait_until(lambda: gateway.infer(endpoint, key).status == 401)
+    assert time.monotonic() - began < 5
+
+
+def test_a_key_expires_without_a_new_snapshot(gateway: Gateway, stage: Stage) -> None:
+    key, endpoint = gateway.make_key(expires_at=time.time() + 1.5), gateway.make_endpoint(stage.add().as_replica())
+    gateway.publish()
+    assert gateway.infer(endpoint, key).status == 200
+
+    wait_until(lambda: gateway.infer(endpoint, key).status == 401)
+
+
+def test_twenty_wrong_keys_a_minute_are_enough_and_a_right_one_still_passes(
+    launch: Callable[..., Gateway], stage: Stage
+) -> None:
+    gateway = launch(failures_per_minute=20)
+    key, endpoint = gateway.make_key(), gateway.make_endpoint(stage.add().as_replica())
+    gateway.publish()
+
+    statuses = [gateway.get(f"/demo/{endpoint}/v2", keys.mint().text).status for _ in range(40)]
+
+    assert statuses.count(401) in (20, 21)
+    assert statuses[-1] == 429
+    assert gateway.infer(endpoint, key).status == 200
+
+
+def test_the_clock_does_not_tell_unknown_ids_from_wrong_secrets(gateway: Gateway) -> None:
+    known = keys.parse(gateway.make_key())
+    gateway.publish()
+    assert known is not None
+
+    def wrong_secret() -> str:
+        body = f"slw_live_{known.key_id}_{keys.mint().secret}"
+        return body + keys.checksum(body)
+
+    def seconds(key: str) -> float:
+        began = time.perf_counter()
+        assert gateway.get("/demo/anything/v2", key).status == 401
+        return time.perf_counter() - began
+
+    pairs = [(seconds(wrong_secret()), seconds(keys.mint().text)) for _ in range(150)]
+
+    ratio = statistics.median(first for first, _ in pairs) / statistics.median(second for _, second in pairs)
+    assert 0.8 < ratio < 1.25
+
+
+@pytest.mark.parametrize("offered", ["order-66_a.B", "x" * 64])
+def test_a_sane_request_id_is_kept_and_passed_on(gateway: Gateway, stage: Stage, offered: str) -> None:
+    replica = stage.add()
+    key, endpoint = gateway.make_key(), gateway.make_endpoint(replica.as_replica())
+    gateway.publish()
+
+    answer = gateway.infer(endpoint, key, X_Request_Id=offered)
+
+    assert answer.headers["x-request-id"] == replica.asked[0].headers["x-request-id"] == offered
+
+
+@pytest.mark.parametrize("offered", ["x" * 65, "a b", "a\x1b[31m", "é", "../x"])
+def test_a_strange_request_id_is_replaced(gateway: Gateway, offered: str) -> None:
+    answer = gateway.get("/healthz", X_Request_Id=offered)
+
+    assert answer.headers["x-request-id"] != offered
+    assert REQUEST_ID.fullmatch(answer.headers["x-request-id"])
+
+
+def test_methods_outside_the_protocol_are_refused(gateway: Gateway, stage: Stage) -> None:
+    replica = stage.add()
+    key, endpoint = gateway.make_key(), gateway.make_endpoint(replica.as_replica())
+    gateway.publish()
+
+    for method, path in [("GET", INFER), ("POST", "/v2"), ("DELETE", "/v2"), ("HEAD", "/v2"), ("PUT", INFER)]:
+        assert gateway.call(method, f"/demo/{endpoint}{path}", key).status == 405
+    assert replica.asked == []
+
+
+@pytest.mark.parametrize(
+    "path", ["/", "/favicon.ico", "/demo", "/demo/digits", "/demo/digits/v1/models", "/-/windows", "/-/", "/metrics/x"]
+)
+def test_other_addresses_are_nowhere(gateway: Gateway, path: str) -> None:
+    answer = gateway.get(path, gateway.make_key())
+
+    assert (answer.status, answer.error) == (404, "there is nothing at this address")
+
+
+def test_metrics_are_for_this_machine_unless_it_speaks_for_another(gateway: Gateway) -> None:
+    assert gateway.get("/metrics").status == 200
+    assert gateway.get("/metrics", X_Forwarded_For="198.51.100.7").status == 404
