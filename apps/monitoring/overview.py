@@ -1,0 +1,238 @@
+"""What the overview answers: what waits for me, is all well, and what changed last. A fixed number of queries."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from statistics import median
+
+from django.db.models import Count, Min, OuterRef, Prefetch, Q, Subquery
+from django.utils import timezone
+
+from apps.accounts.models import ApiKey, Project
+from apps.core.actors import Actor
+from apps.deployments.models import Deployment, Replica, Route
+from apps.library.models import MLModel, ModelVersion
+from apps.monitoring.models import Alert
+from apps.monitoring.selectors import open_alerts
+from apps.monitoring.series import Track, read_tracks, read_whole
+from apps.monitoring.spans import last
+from apps.monitoring.totals import Totals, merged
+from apps.releases.models import Release, Review
+from apps.releases.selectors import waiting_for
+from apps.targets.models import Endpoint
+
+CARD_SECONDS, CARD_STEP = 1800, 60
+DAY, WEEK, MONTH = timedelta(days=1), timedelta(days=7), timedelta(days=30)
+KEY_WARNING = timedelta(days=14)
+MOST_WAITING = 6
+MOST_CHANGES = 10
+
+#: The worst first; the same words as everywhere else.
+ORDER = ("failed", "degraded", "starting", "running", "stopped", "empty")
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """What waits for one person."""
+
+    reviews: list[Release]
+    refused: list[ModelVersion]
+    alerts: list[Alert]
+    keys: list[ApiKey]
+
+    def __bool__(self) -> bool:
+        return bool(self.reviews or self.refused or self.alerts or self.keys)
+
+
+@dataclass(frozen=True)
+class Card:
+    """One endpoint at a glance. Figures are of the last half hour; None where there was no traffic."""
+
+    endpoint: Endpoint
+    state: str
+    ready: int
+    wanted: int
+    deployment: Deployment | None
+    rps: float
+    p99: float | None
+    error_share: float | None
+    sparkline: list[float]
+    alerts: int
+
+    @property
+    def rank(self) -> tuple[int, int, str]:
+        return (-self.alerts, ORDER.index(self.state), self.endpoint.name)
+
+
+@dataclass(frozen=True)
+class Change:
+    """One line of the feed: who did what to which release, and when."""
+
+    kind: str  # deployment, approve, reject
+    at: datetime
+    release: Release
+    person: object
+    deployment: Deployment | None = None
+
+
+@dataclass(frozen=True)
+class Figures:
+    """The row of figures. ``seconds_to_live`` is the median from upload to first traffic over a month, if any."""
+
+    up: int
+    endpoints: int
+    requests: int
+    error_share: float | None
+    deployments: int
+    seconds_to_live: float | None
+
+
+@dataclass(frozen=True)
+class Overview:
+    waiting: Waiting
+    cards: list[Card]
+    alerts: list[Alert]
+    changes: list[Change]
+    figures: Figures
+    has_models: bool
+
+    @property
+    def is_new(self) -> bool:
+        """Nothing has been served yet, so that the next step matters more than figures."""
+        return not self.cards or all(card.state == "empty" for card in self.cards)
+
+
+def overview(actor: Actor, project: Project, now: datetime | None = None) -> Overview:
+    """Everything on the page, for this person."""
+    now = now or timezone.now()
+    alerts = list(open_alerts(actor, project))
+    found = cards(project, alerts, now)
+    return Overview(
+        waiting=waiting(actor, project, alerts, now),
+        cards=found,
+        alerts=alerts,
+        changes=changes(project),
+        figures=figures(project, found, now),
+        has_models=MLModel.objects.filter(project=project).exists(),
+    )
+
+
+def waiting(actor: Actor, project: Project, alerts: Iterable[Alert], now: datetime) -> Waiting:
+    """Reviews to do, refused uploads of mine this week, alerts to acknowledge, keys about to expire."""
+    mine = Q(created_by=actor.user_id) if not actor.may("key.manage", project) else Q()
+    keys = ApiKey.objects.filter(mine, project=project, revoked_at__isnull=True)
+    refused = ModelVersion.objects.filter(
+        model__project=project, uploaded_by=actor.user_id, state=ModelVersion.State.REFUSED, created_at__gte=now - WEEK
+    ).select_related("model")
+    return Waiting(
+        reviews=list(waiting_for(actor).filter(project=project)[:MOST_WAITING]),
+        refused=list(refused.order_by("-pk")[:MOST_WAITING]),
+        alerts=[a for a in alerts if a.state == Alert.State.FIRING and actor.may("alert.acknowledge", project)],
+        keys=list(keys.filter(expires_at__gt=now, expires_at__lt=now + KEY_WARNING).order_by("expires_at")),
+    )
+
+
+def cards(project: Project, alerts: Iterable[Alert], now: datetime) -> list[Card]:
+    """Every endpoint of the project, unhealthy first."""
+    endpoints = list(_endpoints(project))
+    span = last(CARD_SECONDS, now, step=CARD_STEP)
+    tracks = read_tracks([endpoint.pk for endpoint in endpoints], span)
+    firing: dict[int, int] = {}
+    for alert in alerts:
+        firing[alert.rule.endpoint_id] = firing.get(alert.rule.endpoint_id, 0) + 1
+    nothing = Track([None] * len(span))
+    made = [_card(one, tracks.get(one.pk, nothing), firing.get(one.pk, 0)) for one in endpoints]
+    return sorted(made, key=lambda card: card.rank)
+
+
+def state_of(routed: Sequence[Deployment], newest: Deployment | None, ready: int, wanted: int) -> str:
+    """One word for an endpoint: what takes its traffic decides, and where nothing does, the newest deployment."""
+    if routed:
+        if not ready:
+            return "failed"
+        is_whole = ready >= wanted and all(one.phase == Deployment.Phase.RUNNING for one in routed)
+        return "running" if is_whole else "degraded"
+    if newest is None:
+        return "empty"
+    if newest.phase == Deployment.Phase.FAILED:
+        return "failed"
+    return "starting" if newest.is_wanted else "stopped"
+
+
+def changes(project: Project) -> list[Change]:
+    """The last deployments and decisions, newest first."""
+    related = ("release__version__model", "release__endpoint")
+    started = Deployment.objects.filter(project=project).select_related("started_by", *related)[:MOST_CHANGES]
+    decided = Review.objects.filter(release__project=project).select_related("reviewer", *related)
+    rows = [Change("deployment", one.created_at, one.release, one.started_by, one) for one in started]
+    rows += [
+        Change(one.decision, one.created_at, one.release, one.reviewer)
+        for one in decided.order_by("-pk")[:MOST_CHANGES]
+    ]
+    return sorted(rows, key=lambda change: change.at, reverse=True)[:MOST_CHANGES]
+
+
+def figures(project: Project, found: Sequence[Card], now: datetime) -> Figures:
+    day = merged(_last_day([card.endpoint.pk for card in found], now))
+    served = [card for card in found if card.state != "empty"]
+    return Figures(
+        up=sum(card.state in ("running", "degraded") for card in served),
+        endpoints=len(served),
+        requests=day.requests,
+        error_share=day.error_share,
+        deployments=Deployment.objects.filter(project=project, live_at__gte=now - WEEK).count(),
+        seconds_to_live=_seconds_to_live(project, now),
+    )
+
+
+def _endpoints(project: Project) -> Iterable[Endpoint]:
+    """The endpoints with their routes, and of their deployments those that are wanted and the newest."""
+    running = Count("replica_set", filter=Q(replica_set__state=Replica.State.RUNNING))
+    newest = Deployment.objects.filter(endpoint=OuterRef("endpoint")).order_by("-pk").values("pk")[:1]
+    deployments = (
+        Deployment.objects.filter(Q(is_wanted=True) | Q(pk=Subquery(newest)))
+        .select_related("release__version__model")
+        .annotate(ready=running)
+    )
+    return (
+        Endpoint.objects.filter(project=project)
+        .select_related("environment")
+        .prefetch_related(Prefetch("routes", Route.objects.filter(weight__gt=0)), Prefetch("deployments", deployments))
+    )
+
+
+def _card(endpoint: Endpoint, track: Track, alerts: int) -> Card:
+    deployments = sorted(endpoint.deployments.all(), key=lambda one: -one.pk)
+    weights = {route.deployment_id: route.weight for route in endpoint.routes.all()}
+    routed = sorted((one for one in deployments if one.pk in weights), key=lambda one: -weights[one.pk])
+    newest = deployments[0] if deployments else None
+    ready, wanted = sum(one.ready for one in routed), sum(one.replicas for one in routed)
+    recent = [point for point in track.points[-6:] if point]
+    return Card(
+        endpoint=endpoint,
+        state=state_of(routed, newest, ready, wanted),
+        ready=ready,
+        wanted=wanted,
+        deployment=routed[0] if routed else newest,
+        rps=sum(point.rps for point in recent) / 6,
+        p99=track.whole.percentiles(99)[0],
+        error_share=track.whole.error_share,
+        sparkline=track.rps(),
+        alerts=alerts,
+    )
+
+
+def _last_day(endpoints: Sequence[int], now: datetime) -> Iterable[Totals]:
+    return read_whole(endpoints, last(int(DAY.total_seconds()), now, step=3600)).values()
+
+
+def _seconds_to_live(project: Project, now: datetime) -> float | None:
+    """Median seconds from upload to first traffic, over versions that first went live in the last month."""
+    rows = (
+        ModelVersion.objects.filter(model__project=project)
+        .annotate(live_at=Min("releases__deployments__live_at"))
+        .filter(live_at__gte=now - MONTH)
+        .values_list("created_at", "live_at")
+    )
+    times = [(live_at - created_at).total_seconds() for created_at, live_at in rows]
+    return median(times) if times else None
