@@ -13,8 +13,8 @@ capabilities, resource limits and a warden that counts threads and memory apply 
 start threads but no processes: nothing can outlive it, and there is nothing to bomb the machine with.
 """
 
-from worker.sandbox.proof import available, strongest
+from worker.sandbox.proof import UNWALLED, available, strongest
 from worker.sandbox.running import command, run
 from worker.sandbox.values import Limits, Outcome, Wall
 
-__all__ = ["Limits", "Outcome", "Wall", "available", "command", "run", "strongest"]
+__all__ = ["UNWALLED", "Limits", "Outcome", "Wall", "available", "command", "run", "strongest"]

@@ -16,6 +16,7 @@ _DESCRIPTIONS = {
     "namespaces": gettext_noop("Namespaces: own files, no network, no other processes; seccomp and Landlock inside"),
     "landlock": gettext_noop("Landlock and seccomp: only its own files, no network, no signals to other processes"),
 }
+UNWALLED = Wall("none", Message(gettext_noop("No sandbox on this machine: resource limits only")))
 _ATTEMPT = """
 import socket, sys
 def works(call, *arguments):

@@ -64,7 +64,7 @@ def command(
 
     ``network_fds`` are listening sockets it inherits: it can accept on them, and open no other. One line of JSON
     on descriptor ``report`` tells how it ended; when ``lifeline`` breaks it gets SIGTERM, and SIGKILL ``grace``
-    seconds later. ToolError ``no_sandbox`` as for ``run``.
+    seconds later. ToolError ``no_sandbox`` as for ``run``, unless ``wall=UNWALLED`` asks for limits alone.
     """
     wall = wall or _strongest_or_refuse()
     program = Program(argv, readable, writable, limits, env, cwd, network_fds, grace, is_server=True)

@@ -10,8 +10,7 @@ from typing import Any
 
 from worker.sandbox.values import Limits
 
-KINDS = ("bubblewrap", "namespaces", "landlock")  # strongest first
-UNWALLED = "none"  # limits and warden only
+KINDS = ("bubblewrap", "namespaces", "landlock")  # strongest first; "none" is limits and warden only
 
 _HERE = Path(__file__).resolve().parent
 _PYTHON = os.path.realpath(sys.executable)  # not the virtual environment's link: the launcher needs no packages

@@ -1,0 +1,1 @@
+"""The promises that every driver keeps, tried on each of them."""

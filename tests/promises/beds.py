@@ -1,0 +1,103 @@
+"""A bed per kind of driver: how to open it, what to start on it, and how to let a replica die by itself."""
+
+import os
+import signal
+import sys
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from tests.worker.builders.making import make_spec
+from worker.builders.bundles import pack_bundle
+from worker.drivers import machine
+from worker.drivers.base import Driver
+from worker.drivers.fake import WORLD, fake_target
+from worker.drivers.records import Folder
+from worker.drivers.registry import open_driver
+from worker.specs import ReplicaSpec, ReplicaStatus, TargetSpec
+
+INSTANCE = "tests"
+
+
+def wait_for(condition: Callable[[], object], seconds: float = 20.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not come true in time"
+        time.sleep(0.02)
+
+
+class Bed(ABC):
+    """One kind of driver with a place of its own to work in."""
+
+    kind: str
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+        self.driver = self.open()
+
+    def open(self) -> Driver:
+        """A driver as a worker started later would open it."""
+        return open_driver(TargetSpec(str(self.home), self.kind), self.home)
+
+    @abstractmethod
+    def make(self, name: str = "slipway-1-1-0", instance: str = INSTANCE) -> ReplicaSpec: ...
+
+    @abstractmethod
+    def damage(self, spec: ReplicaSpec) -> None:
+        """Change what the spec's digest was taken of."""
+
+    @abstractmethod
+    def kill(self, name: str) -> None:
+        """End a replica behind the driver's back."""
+
+    def close(self) -> None:
+        for status in self.driver.list_owned(INSTANCE) + self.driver.list_owned("another"):
+            self.driver.stop(status.name, 0)
+
+    def until(self, name: str, state: str) -> ReplicaStatus:
+        wait_for(lambda: self.driver.status(name).state == state)
+        return self.driver.status(name)
+
+
+def _labels(instance: str) -> dict[str, str]:
+    return {"instance": instance, "deployment": "1", "release": "1", "generation": "1"}
+
+
+class FakeBed(Bed):
+    kind = "fake"
+
+    def make(self, name: str = "slipway-1-1-0", instance: str = INSTANCE) -> ReplicaSpec:
+        return ReplicaSpec(name, _labels(instance), "fake:bundle", "fake:environment", "d1", "secret")
+
+    def damage(self, spec: ReplicaSpec) -> None:
+        fake_target(str(self.home)).digests[spec.location] = "d2"
+
+    def kill(self, name: str) -> None:
+        fake_target(str(self.home)).crash(name)
+
+    def close(self) -> None:
+        WORLD.pop(str(self.home), None)
+
+
+class ProcessBed(Bed):
+    kind = "process"
+
+    def make(self, name: str = "slipway-1-1-0", instance: str = INSTANCE) -> ReplicaSpec:
+        digest, bundle = pack_bundle(make_spec(self.home), self.home)
+        spec = ReplicaSpec(name, _labels(instance), str(bundle), sys.prefix, digest, "the secret of this replica")
+        return replace(spec, drain_seconds=2.0)
+
+    def damage(self, spec: ReplicaSpec) -> None:
+        manifest = Path(spec.location, "slipway.json")
+        manifest.chmod(0o644)
+        manifest.write_text(manifest.read_text() + " ")
+
+    def kill(self, name: str) -> None:
+        pids = Folder(self.home, name).pids()
+        assert pids
+        os.kill(machine.last_descendant(pids[1]), signal.SIGKILL)
+
+
+BEDS: dict[str, type[Bed]] = {"fake": FakeBed, "process": ProcessBed}

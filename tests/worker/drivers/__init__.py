@@ -1,0 +1,1 @@
+"""Tests of what single drivers do beyond the common promises."""

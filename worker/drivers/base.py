@@ -1,0 +1,51 @@
+"""What every driver promises."""
+
+from abc import ABC, abstractmethod
+
+from worker.specs import CheckLine, Node, ReplicaSpec, ReplicaStats, ReplicaStatus
+
+
+class Driver(ABC):
+    """The few verbs of a place where replicas run.
+
+    * A replica is its name: starting a name that runs already is a success and changes nothing.
+    * Nothing is started whose bytes are not those of the digest.
+    * Stopping what is gone is a success; after a stop the name is ``gone`` and can be used again.
+    * What runs goes on when the worker ends, and every later driver of the same target finds it.
+    * Only what carries our instance label is listed, and only what was named is touched.
+    * How a replica ends is never an error here: it is a status with kind, reason and the log line that shows it.
+
+    Every verb may raise ToolError for a target that cannot be reached; no other exception leaves a driver.
+    """
+
+    @abstractmethod
+    def check(self) -> list[CheckLine]:
+        """Look at the target and say what is fine and what is not; changes nothing."""
+
+    @abstractmethod
+    def nodes(self) -> list[Node]:
+        """The machines of the target with what they have and what is free."""
+
+    @abstractmethod
+    def start(self, spec: ReplicaSpec) -> ReplicaStatus:
+        """Start one replica; ToolError ``digest_mismatch`` (permanent) where its bytes changed."""
+
+    @abstractmethod
+    def stop(self, name: str, drain_seconds: float) -> None:
+        """End one replica: ask, wait as long as it may drain, then insist. Returns once it is gone."""
+
+    @abstractmethod
+    def status(self, name: str) -> ReplicaStatus:
+        """What one replica does now; ``gone`` where there is none of that name."""
+
+    @abstractmethod
+    def logs(self, name: str, *, lines: int = 200, since: float = 0.0) -> list[str]:
+        """The last lines a replica wrote, oldest first; ``since`` is seconds since the epoch."""
+
+    @abstractmethod
+    def stats(self, name: str) -> ReplicaStats | None:
+        """What a replica has used since it started; None where it does not run."""
+
+    @abstractmethod
+    def list_owned(self, instance: str) -> list[ReplicaStatus]:
+        """Every replica whose label ``instance`` is this, running or not, by name."""
