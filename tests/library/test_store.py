@@ -114,9 +114,7 @@ def test_a_full_disk_is_told_and_leaves_nothing(tmp_path: Path, monkeypatch: pyt
     assert [path for path in (tmp_path / "artifacts").rglob("*") if path.is_file()] == []
 
 
-def test_large_files_go_into_a_bucket_in_parts(
-    bucket: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_large_files_go_into_a_bucket_in_parts(bucket: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "large.bin"
     path.write_bytes(os.urandom(1 << 20) * (bucket_store.PART * 2 // (1 << 20) + 1))
     stored = bucket.put(path)

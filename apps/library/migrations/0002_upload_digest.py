@@ -5,21 +5,20 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('accounts', '0001_initial'),
-        ('library', '0001_initial'),
+        ("accounts", "0001_initial"),
+        ("library", "0001_initial"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
     operations = [
         migrations.AddField(
-            model_name='upload',
-            name='declared_sha256',
+            model_name="upload",
+            name="declared_sha256",
             field=models.CharField(blank=True, max_length=64),
         ),
         migrations.AddIndex(
-            model_name='upload',
-            index=models.Index(fields=['state', 'expires_at'], name='library_upl_state_6e2d4a_idx'),
+            model_name="upload",
+            index=models.Index(fields=["state", "expires_at"], name="library_upl_state_6e2d4a_idx"),
         ),
     ]

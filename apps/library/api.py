@@ -1,0 +1,264 @@
+"""The library over HTTP: models, versions, their files and their evidence."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from django.http import HttpResponseBase
+from django.urls import reverse
+from django.utils.translation import gettext as _
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiExample, OpenApiParameter, extend_schema
+from rest_framework import generics, parsers, status
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from apps.accounts.models import Project
+from apps.accounts.selectors import get_project
+from apps.core import idempotency
+from apps.core.actors import Actor
+from apps.core.errors import Missing
+from apps.core.idempotency import IdempotentMixin
+from apps.core.parsers import StrictJSONParser
+from apps.library import selectors, services
+from apps.library.downloads import send_files
+from apps.library.models import MLModel, ModelVersion
+from apps.library.serializers import (
+    CheckOut,
+    FileOut,
+    ModelEdit,
+    ModelIn,
+    ModelOut,
+    Note,
+    VersionForm,
+    VersionIn,
+    VersionOut,
+    VersionShort,
+)
+
+
+def _query(name: str, text: str, values: Sequence[str] = ()) -> OpenApiParameter:
+    return OpenApiParameter(name, str, OpenApiParameter.QUERY, description=text, enum=list(values) or None)
+
+
+SEARCH = _query("search", "Every word must stand in the name, description, task, a tag or the owner's name.")
+FRAMEWORK = _query("framework", "As the examination named it, e.g. `scikit-learn`.")
+STATE = _query("state", "Of the version; for models: of the latest one.", ModelVersion.State.values)
+MODEL_EXAMPLE = OpenApiExample(
+    "A classifier",
+    {"name": "digits", "description": "Reads one handwritten digit.", "task": "classification", "tags": ["vision"]},
+    request_only=True,
+)
+VERSION_EXAMPLES = [
+    OpenApiExample(
+        "From an upload",
+        {"upload": "8d0f6c8e-6a4f-4b8e-9a53-0d1f7a3a9a11", "description": "100 trees", "labels": {"commit": "4f1c2aa"}},
+        request_only=True,
+        media_type="application/json",
+    )
+]
+
+
+class LibraryView(IdempotentMixin, APIView):
+    """What every address here begins with: the actor, and a project that the actor can see."""
+
+    @property
+    def actor(self) -> Actor:
+        return self.request.actor  # type: ignore[attr-defined, no-any-return]
+
+    @property
+    def project(self) -> Project:
+        return get_project(self.actor, self.kwargs["project"], "model.view")
+
+    def get_model(self) -> MLModel:
+        return selectors.get_model(self.actor, self.project, self.kwargs["model"])
+
+    def get_version(self) -> ModelVersion:
+        return selectors.get_version(self.actor, self.project, self.kwargs["model"], self.kwargs["number"])
+
+
+class Models(LibraryView, generics.GenericAPIView):
+    serializer_class = ModelOut
+    filter_backends = ()
+
+    @extend_schema(
+        operation_id="models_list",
+        summary="The models of a project",
+        parameters=[
+            SEARCH,
+            _query("tag", "Exactly this tag."),
+            _query("task", "Exactly this task."),
+            FRAMEWORK,
+            STATE,
+            _query("ordering", "Latest change first, unless asked otherwise.", list(selectors.ORDERINGS)),
+        ],
+    )
+    def get(self, request: Request, project: str) -> Response:
+        names = ("search", "tag", "task", "framework", "state", "ordering")
+        wanted = selectors.ModelFilter(**{name: request.query_params.get(name, "") for name in names})
+        page = self.paginate_queryset(selectors.list_models(self.actor, self.project, wanted))
+        return self.get_paginated_response(ModelOut(page, many=True).data)
+
+    @extend_schema(
+        operation_id="models_create",
+        summary="Name a new model",
+        request=ModelIn,
+        responses={201: ModelOut},
+        examples=[MODEL_EXAMPLE],
+        parameters=[idempotency.PARAMETER],
+    )
+    def post(self, request: Request, project: str) -> Response:
+        wanted = ModelIn(data=request.data)
+        wanted.is_valid(raise_exception=True)
+        model = services.create_model(actor=self.actor, project=self.project, **wanted.validated_data)
+        address = reverse("library_api:model", args=[project, model.name])
+        return Response(ModelOut(model).data, status=status.HTTP_201_CREATED, headers={"Location": address})
+
+
+class Model(LibraryView):
+    @extend_schema(operation_id="models_read", summary="One model", responses=ModelOut)
+    def get(self, request: Request, project: str, model: str) -> Response:
+        return self._shown()
+
+    @extend_schema(
+        operation_id="models_edit", summary="Change what is said about a model", request=ModelEdit, responses=ModelOut
+    )
+    def patch(self, request: Request, project: str, model: str) -> Response:
+        wanted = ModelEdit(data=request.data)
+        wanted.is_valid(raise_exception=True)
+        services.edit_model(actor=self.actor, model=self.get_model(), **wanted.validated_data)
+        return self._shown()
+
+    def _shown(self) -> Response:
+        model = self.get_model()
+        return Response(ModelOut(selectors.list_models(self.actor, model.project).get(pk=model.pk)).data)
+
+
+class Versions(LibraryView, generics.GenericAPIView):
+    serializer_class = VersionShort
+    filter_backends = ()
+    parser_classes = (StrictJSONParser, parsers.MultiPartParser)
+
+    @extend_schema(
+        operation_id="versions_list",
+        summary="The versions of a model",
+        parameters=[
+            _query("search", "Every word must stand in the description or the card, or begin the digest."),
+            FRAMEWORK,
+            STATE,
+            _query("ordering", "Newest first, unless asked otherwise.", list(selectors.VERSION_ORDERINGS)),
+        ],
+    )
+    def get(self, request: Request, project: str, model: str) -> Response:
+        wanted = {name: request.query_params.get(name, "") for name in ("search", "framework", "state", "ordering")}
+        page = self.paginate_queryset(selectors.list_versions(self.actor, self.get_model(), **wanted))
+        return self.get_paginated_response(VersionShort(page, many=True).data)
+
+    @extend_schema(
+        operation_id="versions_create",
+        summary="Add a version",
+        description=(
+            "Out of finished uploads (JSON with `upload` or `uploads`), or of small files sent along as a multipart "
+            "form. The examination begins at once; watch `state` and `checks` of the version."
+        ),
+        request={"application/json": VersionIn, "multipart/form-data": VersionForm},
+        responses={201: VersionOut},
+        examples=VERSION_EXAMPLES,
+        parameters=[idempotency.PARAMETER],
+    )
+    def post(self, request: Request, project: str, model: str) -> Response:
+        found = self.get_model()
+        wanted = (VersionForm if hasattr(request.data, "lists") else VersionIn)(data=request.data)
+        wanted.is_valid(raise_exception=True)
+        facts = dict(wanted.validated_data)
+        ids = [*facts.pop("uploads", []), *filter(None, [facts.pop("upload", None)])]
+        version = services.create_version(
+            actor=self.actor,
+            model=found,
+            uploads=selectors.get_uploads(self.actor, found.project, ids),
+            files=[self._stored(found, file) for file in facts.pop("file", [])],
+            parent=self._parent(found, facts.pop("parent", "")),
+            **facts,
+        )
+        address = reverse("library_api:version", args=[project, model, version.number])
+        return Response(_version_out(version), status=status.HTTP_201_CREATED, headers={"Location": address})
+
+    def _stored(self, model: MLModel, file: Any) -> services.StoredFile:
+        return services.store_file(actor=self.actor, project=model.project, name=file.name, stream=file)
+
+    def _parent(self, model: MLModel, text: str) -> ModelVersion | None:
+        if not text:
+            return None
+        name, _slash, number = text.rpartition("/")
+        if not number.isdecimal():
+            raise Missing(_("There is no version “%(text)s” in this project.") % {"text": text[:80]})
+        return selectors.get_version(self.actor, model.project, name or model.name, int(number))
+
+
+class Version(LibraryView):
+    @extend_schema(operation_id="versions_read", summary="One version", responses=VersionOut)
+    def get(self, request: Request, project: str, model: str, number: int) -> Response:
+        return Response(_version_out(self.get_version()))
+
+
+class Files(LibraryView):
+    @extend_schema(operation_id="versions_files", summary="Files of a version", responses=FileOut(many=True))
+    def get(self, request: Request, project: str, model: str, number: int) -> Response:
+        return Response(FileOut(selectors.list_files(self.get_version()), many=True).data)
+
+
+class Checks(LibraryView):
+    @extend_schema(operation_id="versions_checks", summary="Evidence about a version", responses=CheckOut(many=True))
+    def get(self, request: Request, project: str, model: str, number: int) -> Response:
+        return Response(CheckOut(self.get_version().checks.all(), many=True).data)
+
+
+class Download(LibraryView):
+    @extend_schema(
+        operation_id="versions_download",
+        summary="The uploaded files",
+        description="One file as it is, several as a zip; `?file=` names one of them.",
+        parameters=[_query("file", "The name of one file, as listed under `files/`.")],
+        responses={(200, "application/octet-stream"): OpenApiTypes.BINARY},
+    )
+    def get(self, request: Request, project: str, model: str, number: int) -> HttpResponseBase:
+        version = self.get_version()
+        files = selectors.choose_files(version, request.query_params.get("file", ""))
+        return send_files(files, f"{model}-v{number}.zip")
+
+
+class Retire(LibraryView):
+    @extend_schema(
+        operation_id="versions_retire",
+        summary="Take a version out of use",
+        request=Note,
+        responses=VersionOut,
+        parameters=[idempotency.PARAMETER],
+    )
+    def post(self, request: Request, project: str, model: str, number: int) -> Response:
+        version = services.retire_version(actor=self.actor, version=self.get_version(), note=_note(request))
+        return Response(_version_out(version))
+
+
+class Restore(LibraryView):
+    @extend_schema(
+        operation_id="versions_restore",
+        summary="Bring a retired version back into use",
+        request=Note,
+        responses=VersionOut,
+        parameters=[idempotency.PARAMETER],
+    )
+    def post(self, request: Request, project: str, model: str, number: int) -> Response:
+        version = services.restore_version(actor=self.actor, version=self.get_version(), note=_note(request))
+        return Response(_version_out(version))
+
+
+def _note(request: Request) -> str:
+    wanted = Note(data=request.data)
+    wanted.is_valid(raise_exception=True)
+    return str(wanted.validated_data["note"])
+
+
+def _version_out(version: ModelVersion) -> dict[str, Any]:
+    selectors.load_evidence(version)
+    return VersionOut(version).data

@@ -1,0 +1,44 @@
+"""Every write to the library, each with its permission, its audit entry and its job.
+
+``catalogue`` names models, ``uploads`` receives bytes, ``versions`` makes versions of them and retires them,
+``examinations`` writes down what the worker finds out about one.
+"""
+
+from apps.library.services.catalogue import create_model, edit_model
+from apps.library.services.examinations import (
+    begin_examination,
+    fail_examination,
+    finish_examination,
+    record_check,
+)
+from apps.library.services.uploads import (
+    Checksum,
+    ChecksumMismatch,
+    StoredFile,
+    cancel_upload,
+    create_upload,
+    expire_uploads,
+    receive,
+    store_file,
+)
+from apps.library.services.versions import create_version, restore_version, retire_version
+
+__all__ = [
+    "Checksum",
+    "ChecksumMismatch",
+    "StoredFile",
+    "begin_examination",
+    "cancel_upload",
+    "create_model",
+    "create_upload",
+    "create_version",
+    "edit_model",
+    "expire_uploads",
+    "fail_examination",
+    "finish_examination",
+    "receive",
+    "record_check",
+    "restore_version",
+    "retire_version",
+    "store_file",
+]

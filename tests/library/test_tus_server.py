@@ -1,0 +1,173 @@
+"""Resumable uploads through a real web server: a stock client, broken connections, and memory that stays flat."""
+
+import hashlib
+import io
+import json
+import os
+import re
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+from tusclient.client import TusClient
+from tusclient.exceptions import TusCommunicationError
+
+from apps.library.store.base import key_of
+from tests.library.stage import SMALL_QUOTA
+
+DATA = os.urandom(300_000)
+FACTS = {"filename": "digits.onnx", "project": "digits-team"}
+LARGE = 150 << 20
+
+
+@dataclass(frozen=True)
+class Server:
+    """One gunicorn with one worker process on a data folder of its own."""
+
+    url: str
+    home: Path
+    keys: dict[str, str]
+    worker: int
+
+    def client(self, project: str = "digits-team") -> TusClient:
+        return TusClient(f"{self.url}/api/v1/uploads/", headers={"Authorization": f"Bearer {self.keys[project]}"})
+
+    def holds(self, data: bytes) -> bool:
+        path = self.home / "artifacts" / key_of(hashlib.sha256(data).hexdigest())
+        return path.is_file() and path.read_bytes() == data
+
+    def peak_bytes(self) -> int:
+        found = re.search(r"VmHWM:\s+(\d+) kB", Path(f"/proc/{self.worker}/status").read_text())
+        assert found
+        return int(found[1]) * 1024
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Server]:
+    with tempfile.TemporaryDirectory(prefix="slipway-server-") as folder:
+        environment = {**os.environ, "SLIPWAY_HOME": folder, "DJANGO_SETTINGS_MODULE": "controlplane.settings"}
+        Path(folder, "static").mkdir()
+        staged = subprocess.run(
+            [sys.executable, "-m", "tests.library.stage"], env=environment, capture_output=True, check=True, text=True
+        )
+        port = free_port()
+        command = f"-m gunicorn --bind 127.0.0.1:{port} --worker-class gthread --threads 8 --no-control-socket"
+        web = subprocess.Popen(
+            [sys.executable, *command.split(), "controlplane.wsgi"], env=environment, stderr=subprocess.DEVNULL
+        )
+        try:
+            wait_for(port)
+            yield Server(f"http://127.0.0.1:{port}", Path(folder), json.loads(staged.stdout), only_child(web.pid))
+        finally:
+            web.terminate()
+            web.wait(timeout=20)
+
+
+def test_a_stock_tus_client_uploads_with_checksums(server: Server) -> None:
+    data = os.urandom(200_000)
+    uploader = server.client().uploader(
+        file_stream=io.BytesIO(data), chunk_size=70_000, metadata=FACTS, upload_checksum=True
+    )
+    uploader.upload()
+    assert server.holds(data)
+
+
+def test_a_stock_tus_client_resumes_where_it_stopped(server: Server) -> None:
+    data = os.urandom(200_000)
+    uploader = server.client().uploader(file_stream=io.BytesIO(data), chunk_size=50_000, metadata=FACTS)
+    uploader.upload(stop_at=150_000)
+    again = server.client().uploader(file_stream=io.BytesIO(data), chunk_size=50_000, url=uploader.url)
+    assert again.offset == 150_000
+    again.upload()
+    assert server.holds(data)
+
+
+def test_a_stock_tus_client_is_told_why_it_is_refused(server: Server) -> None:
+    with pytest.raises(TusCommunicationError) as refusal:
+        server.client().uploader(file_stream=io.BytesIO(DATA), metadata={**FACTS, "filename": "a b"}).upload()
+    assert refusal.value.status_code == 422
+    assert b"name of a file" in refusal.value.response_content
+
+
+@pytest.mark.parametrize("cut_at", [0, 1, 65_536, 250_000, 299_999])
+def test_what_arrived_before_a_connection_broke_is_kept(server: Server, cut_at: int) -> None:
+    data = os.urandom(300_000)
+    uploader = server.client().uploader(file_stream=io.BytesIO(data), metadata=FACTS)
+    uploader.set_url(uploader.create_url())
+    send_and_hang_up(server, uploader.url, data, cut_at)
+    again = server.client().uploader(file_stream=io.BytesIO(data), url=uploader.url)
+    assert again.offset == cut_at
+    again.upload()
+    assert server.holds(data)
+
+
+def test_memory_stays_flat_while_a_large_file_arrives(server: Server, tmp_path: Path) -> None:
+    path = tmp_path / "large.bin"
+    with path.open("wb") as file:
+        for _mebibyte in range(LARGE >> 20):
+            file.write(DATA[:4] * (1 << 18))
+    before = server.peak_bytes()
+    server.client().uploader(file_path=str(path), chunk_size=LARGE, metadata=FACTS).upload()
+    assert server.peak_bytes() - before < 24 << 20
+    assert list((server.home / "uploads").iterdir()) == []
+
+
+def test_reservations_at_the_same_moment_stay_within_the_quota(server: Server) -> None:
+    def reserve(_turn: int) -> bool:
+        uploader = server.client("small").uploader(
+            file_stream=io.BytesIO(bytes(SMALL_QUOTA // 3)), metadata={**FACTS, "project": "small"}
+        )
+        try:
+            return bool(uploader.create_url())
+        except TusCommunicationError as refusal:
+            return refusal.status_code != 422
+
+    with ThreadPoolExecutor(8) as crowd:
+        assert sum(crowd.map(reserve, range(8))) == 3
+
+
+def send_and_hang_up(server: Server, url: str, data: bytes, cut_at: int) -> None:
+    """Announce all of the data, send the first part of it, and wait until the server has seen us leave."""
+    address = urlsplit(url)
+    with socket.create_connection((address.hostname or "", address.port or 80), timeout=20) as line:
+        line.sendall(
+            f"PATCH {address.path} HTTP/1.1\r\nHost: {address.netloc}\r\n"
+            f"Authorization: Bearer {server.keys['digits-team']}\r\nTus-Resumable: 1.0.0\r\nUpload-Offset: 0\r\n"
+            f"Content-Length: {len(data)}\r\nContent-Type: application/offset+octet-stream\r\n\r\n".encode()
+            + data[:cut_at]
+        )
+        line.shutdown(socket.SHUT_WR)
+        while line.recv(65536):
+            pass
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return int(probe.getsockname()[1])
+
+
+def wait_for(port: int) -> None:
+    deadline = time.monotonic() + 30
+    while True:
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=1).close()
+            return
+        except OSError:
+            assert time.monotonic() < deadline, "the web server did not start"
+            time.sleep(0.05)
+
+
+def only_child(pid: int) -> int:
+    deadline = time.monotonic() + 30
+    while not (children := Path(f"/proc/{pid}/task/{pid}/children").read_text().split()):
+        assert time.monotonic() < deadline, "the web server has no worker"
+        time.sleep(0.05)
+    return int(children[0])

@@ -1,0 +1,49 @@
+"""Examine one uploaded version."""
+
+import tempfile
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+
+from celery import shared_task
+
+from apps.core.errors import DomainError, StateConflict
+from apps.library import services as library
+from apps.library.files import fetch_sources
+from apps.library.models import ModelVersion
+from worker.errors import ToolError
+from worker.inspection import examine as inspect
+from worker.specs import Evidence, ExamineSpec, Message, SourceFile, Verdict
+
+
+@shared_task(name="slipway.examine")
+def examine(pk: int) -> None:
+    """Look into the version's files check by check and conclude: ready, refused, or tried again later."""
+    version = library.begin_examination(pk)
+    if version is None:
+        return
+    try:
+        with tempfile.TemporaryDirectory(prefix="slipway-examine-") as folder:
+            for finding in _findings(version, Path(folder)):
+                _write_down(version, finding)
+    except StateConflict:
+        return  # another worker holds the lease now, and writes down what it finds
+    except ToolError as error:
+        library.fail_examination(version, error.message.to_json(), permanent=error.permanent)
+    except DomainError as error:
+        library.fail_examination(version, Message(str(error)).to_json())
+
+
+def _findings(version: ModelVersion, folder: Path) -> Iterator[Evidence | Verdict]:
+    files, scratch = folder / "files", folder / "scratch"
+    files.mkdir()
+    scratch.mkdir()
+    sources = tuple(SourceFile(f.path, f.name, f.sha256, f.size) for f in fetch_sources(version, files))
+    return inspect(ExamineSpec(files=sources, scratch=scratch, example=version.example))
+
+
+def _write_down(version: ModelVersion, finding: Evidence | Verdict) -> None:
+    if isinstance(finding, Verdict):
+        library.finish_examination(version, asdict(finding), finding.served_path)
+    else:
+        library.record_check(version, asdict(finding))
