@@ -20,6 +20,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 from controlplane.up.parts import Part, list_parts
 from controlplane.up.processes import stop_marked
+from controlplane.up.replicas import stop_replicas
 from controlplane.up.supervision import Supervisor, read_end
 from controlplane.up.terminal import Screen, Tail, pick, say
 
@@ -61,10 +62,11 @@ def read_settings() -> None:
 
 
 def run(root: Path, home: Path, *, demo: bool) -> None:
+    """From nothing running to nothing running; returns only by an exception."""
     say(f"Slipway, with its data in {home}")
     if left := stop_marked(home, patience=5):
         say(f"  stopped {left} processes that an earlier start had left behind")
-    parts = list_parts(root, settings.SLIPWAY_WEB_PORT, settings.SLIPWAY_GATEWAY_PORT, demo=demo)
+    parts = list_parts(settings, demo=demo)
     refuse_busy_port("SLIPWAY_WEB_PORT", settings.SLIPWAY_WEB_PORT)
     refuse_busy_port("SLIPWAY_GATEWAY_PORT", settings.SLIPWAY_GATEWAY_PORT)
     link = prepare(root, home)
@@ -74,8 +76,8 @@ def run(root: Path, home: Path, *, demo: bool) -> None:
         supervisor.start()
         wait_until_ready(parts, supervisor, logs)
         say(f"Slipway is ready: {settings.SLIPWAY_WEB_URL}")
-        if link:
-            say(f"First start: make the first administrator at {settings.SLIPWAY_WEB_URL}{link} (works once)")
+        if link and not demo:
+            say(f"First start: make the first administrator at {link} (works once, today)")
         say(f"Ctrl-C stops everything. Logs are in {home / 'logs'}")
         watch(supervisor, logs)
     finally:
@@ -112,7 +114,7 @@ def refuse_busy_port(variable: str, port: int) -> None:
 
 
 def prepare(root: Path, home: Path) -> str:
-    """Bring database and static files up to date; the path of the set-up link while there is nobody to sign in."""
+    """Bring database and static files up to date; the set-up link while there is nobody to sign in."""
     begun = time.monotonic()
     command = [sys.executable, "-m", "controlplane.up.preparation"]
     done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
@@ -200,6 +202,7 @@ def stop_everything(supervisor: Supervisor, home: Path) -> None:
     say("\nStopping …")
     supervisor.stop()
     stop_marked(home, patience=1)
+    stop_replicas(home)
     say("Stopped.")
 
 

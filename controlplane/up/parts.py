@@ -1,14 +1,17 @@
 """What runs under ``up``: each part's command line, and how it is seen to be ready."""
 
-import shlex
 import sys
 from dataclasses import dataclass
-from pathlib import Path
 
+from django.conf import LazySettings
+
+WEB = "gunicorn --config python:controlplane.web controlplane.wsgi"
+GATEWAY = "controlplane.gateway"
 WORKER = (
     "celery --quiet --app controlplane worker --pool threads --concurrency 4 --loglevel INFO "
     "--without-gossip --without-mingle --without-heartbeat"
 )
+CLOCK = "celery --quiet --app controlplane beat --loglevel INFO"
 STOP_SECONDS = 12
 
 
@@ -27,22 +30,23 @@ class Part:
         return f"http://127.0.0.1:{self.port}" if self.port else "ready"
 
 
-def list_parts(root: Path, web_port: int, gateway_port: int, *, demo: bool) -> list[Part]:
-    """Web, gateway and worker, in the order in which a person wants to read of them; the demonstration last."""
-    python = (sys.executable, "-m")
+def list_parts(settings: LazySettings, *, demo: bool) -> list[Part]:
+    """Web, gateway and worker, in the order in which a person wants to read of them; the demonstration last.
+
+    With a broker the clock is a process of its own; without, it ticks inside the one worker.
+    """
     parts = [
-        Part(
-            "web",
-            (*python, "gunicorn", "--config", str(root / "controlplane" / "web.py"), "controlplane.wsgi"),
-            port=web_port,
-        ),
-        Part("gateway", (*python, "controlplane.gateway"), port=gateway_port),
-        Part(
-            "worker",
-            (*python, *shlex.split(WORKER)),
-            ready_word=" ready.",
-        ),
+        Part("web", _module(WEB), settings.SLIPWAY_WEB_PORT),
+        Part("gateway", _module(GATEWAY), settings.SLIPWAY_GATEWAY_PORT),
+        Part("worker", _module(WORKER), ready_word=" ready."),
     ]
+    if not settings.SLIPWAY_EMBEDDED:
+        diary = str(settings.SLIPWAY_HOME / "run" / "clock")
+        parts.append(Part("clock", (*_module(CLOCK), "--schedule", diary), ready_word="beat: Starting"))
     if demo:
-        parts.append(Part("demo", (sys.executable, str(root / "manage.py"), "demo"), is_one_shot=True))
+        parts.append(Part("demo", (sys.executable, str(settings.BASE_DIR / "manage.py"), "demo"), is_one_shot=True))
     return parts
+
+
+def _module(line: str) -> tuple[str, ...]:
+    return (sys.executable, "-m", *line.split())

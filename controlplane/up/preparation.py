@@ -1,13 +1,11 @@
 """Before the parts start: tables, cache table and static files brought up to date, and the first link made.
 
 A process of its own (``python -m controlplane.up.preparation``), so that ``up`` stays small; larger installations run
-it once per upgrade. Prints the path of the one-time set-up link, if there is nobody to sign in yet.
+it once per upgrade. Prints the one-time set-up link, if there is nobody to sign in yet.
 """
 
 import hashlib
 import os
-from importlib import import_module
-from importlib.util import find_spec
 from pathlib import Path
 
 import django
@@ -18,6 +16,8 @@ from django.core.management import call_command
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "controlplane.settings")
 django.setup()
 
+from apps.accounts import services as accounts  # noqa: E402 - tables exist only once Django is set up
+
 UNUSED = ["rest_framework", "redoc"]  # pages of packages that we do not show
 
 
@@ -25,8 +25,7 @@ def main() -> None:
     call_command("migrate", interactive=False, verbosity=0)
     call_command("createcachetable", verbosity=0)
     collect_static_files()
-    if find_spec("apps.accounts.services"):
-        print(import_module("apps.accounts.services").create_setup_link() or "")
+    print(accounts.create_setup_link() or "")
 
 
 def collect_static_files() -> None:
