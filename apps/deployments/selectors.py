@@ -1,6 +1,8 @@
 """Reading deployments: what runs, what ran, what may be rolled back to."""
 
-from django.db.models import Count, Prefetch, Q, QuerySet
+from dataclasses import dataclass
+
+from django.db.models import Count, Max, Prefetch, Q, QuerySet
 from django.utils.translation import gettext as _
 
 from apps.accounts.models import Project
@@ -10,6 +12,7 @@ from apps.deployments.models import Deployment, Replica, Route
 from apps.library.models import ModelVersion
 from apps.releases.models import Build, Release
 from apps.targets.models import Endpoint
+from apps.targets.selectors import endpoints
 
 
 def get_deployment(actor: Actor, project: Project, pk: int) -> Deployment:
@@ -96,6 +99,92 @@ def replicas(deployment: Deployment) -> QuerySet[Replica]:
     return Replica.objects.filter(deployment=deployment)
 
 
+def current(endpoint: Endpoint) -> Deployment | None:
+    """The deployment that an endpoint's page is about: the newest that is wanted, else the newest."""
+    rows = Deployment.objects.filter(endpoint=endpoint).select_related(
+        "project", "endpoint", "release__version__model", "build", "target", "started_by"
+    )
+    return rows.order_by("-is_wanted", "-pk").first()
+
+
+def running(endpoint: Endpoint) -> list[Deployment]:
+    """The deployments that traffic could be given to."""
+    rows = Deployment.objects.filter(endpoint=endpoint, is_wanted=True, phase__in=["running", "degraded"])
+    return list(rows.select_related("release__version__model"))
+
+
+def history(endpoint: Endpoint, limit: int = 100) -> QuerySet[Deployment]:
+    """Everything that ever ran here, newest first."""
+    related = ("release__version__model", "started_by", "target")
+    return Deployment.objects.filter(endpoint=endpoint).select_related(*related).order_by("-pk")[:limit]
+
+
+def running_for(project: Project, model: str, number: int | None = None) -> QuerySet[Deployment]:
+    """The wanted deployments of a model's versions, or of one of them."""
+    rows = Deployment.objects.filter(project=project, is_wanted=True, release__version__model__name=model)
+    if number is not None:
+        rows = rows.filter(release__version__number=number)
+    return rows.select_related("endpoint__environment", "release__version__model", "target").order_by("endpoint__name")
+
+
+@dataclass(frozen=True)
+class EndpointRow:
+    """One line of the endpoint list."""
+
+    endpoint: Endpoint
+    state: str
+    deployment: Deployment | None  # what takes most of the traffic
+    ready: int
+
+
+def endpoint_rows(actor: Actor, project: Project) -> list[EndpointRow]:
+    """Every endpoint with its state and what serves there, unhealthy first; a constant number of queries."""
+    rows = list(endpoints(actor, project))
+    live_by, phases = _live_by_endpoint(project), _phases_by_endpoint(project)
+    made = [
+        EndpointRow(
+            row,
+            _state_word([d.phase for d in live_by.get(row.pk, [])], phases.get(row.pk, [])),
+            live_by[row.pk][0] if row.pk in live_by else None,
+            live_by[row.pk][0].ready if row.pk in live_by else 0,
+        )
+        for row in rows
+    ]
+    return sorted(made, key=lambda row: (UNHEALTHY_FIRST.index(row.state), row.endpoint.name))
+
+
+UNHEALTHY_FIRST = ["failed", "degraded", "starting", "running", "stopped", "empty"]
+
+
+def _live_by_endpoint(project: Project) -> dict[int, list[Deployment]]:
+    rows = Deployment.objects.filter(project=project, routes__weight__gt=0).select_related("release__version__model")
+    ready = Count("replica_set", filter=Q(replica_set__state="running"), distinct=True)
+    found: dict[int, list[Deployment]] = {}
+    for row in rows.annotate(ready=ready, weight=Max("routes__weight")).order_by("-weight", "-pk"):
+        found.setdefault(row.endpoint_id, []).append(row)
+    return found
+
+
+def _phases_by_endpoint(project: Project) -> dict[int, list[tuple[str, bool]]]:
+    """Phase and wish of each endpoint's newest deployment and of those that are wanted, newest first."""
+    newest = Deployment.objects.filter(project=project).values("endpoint").annotate(newest=Max("pk")).values("newest")
+    rows = Deployment.objects.filter(project=project).filter(Q(is_wanted=True) | Q(pk__in=newest)).order_by("-pk")
+    found: dict[int, list[tuple[str, bool]]] = {}
+    for endpoint, phase, is_wanted in rows.values_list("endpoint", "phase", "is_wanted"):
+        found.setdefault(endpoint, []).append((phase, is_wanted))
+    return found
+
+
+def _state_word(routed: list[str], known: list[tuple[str, bool]]) -> str:
+    if routed:
+        return "running" if all(phase == "running" for phase in routed) else "degraded"
+    if any(is_wanted for _phase, is_wanted in known):
+        return "starting"
+    if not known:
+        return "empty"
+    return "failed" if known[0][0] == "failed" else "stopped"
+
+
 def logs(deployment: Deployment) -> dict[str, list[str]]:
     """The newest log lines of each replica, by its name."""
     rows = deployment.replica_set.values_list("name", "log")
@@ -104,14 +193,11 @@ def logs(deployment: Deployment) -> dict[str, list[str]]:
 
 def endpoint_state(endpoint: Endpoint) -> str:
     """One word for an endpoint: running, degraded, starting, failed or empty (nothing was ever started)."""
-    rows = list(Deployment.objects.filter(endpoint=endpoint).order_by("-pk").values("pk", "phase", "is_wanted")[:20])
+    rows = list(
+        Deployment.objects.filter(endpoint=endpoint).order_by("-pk").values_list("pk", "phase", "is_wanted")[:50]
+    )
     routed = set(Route.objects.filter(endpoint=endpoint, weight__gt=0).values_list("deployment_id", flat=True))
-    phases = [row["phase"] for row in rows if row["pk"] in routed]
-    if phases:
-        return "running" if all(phase == "running" for phase in phases) else "degraded"
-    if any(row["is_wanted"] for row in rows):
-        return "starting"
-    return "failed" if rows and rows[0]["phase"] == "failed" else ("stopped" if rows else "empty")
+    return _state_word([phase for pk, phase, _w in rows if pk in routed], [(phase, w) for _pk, phase, w in rows])
 
 
 def _good(endpoint: Endpoint) -> QuerySet[Deployment]:

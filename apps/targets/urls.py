@@ -1,8 +1,22 @@
 from django.urls import URLPattern, path
 
 from apps.targets import api as calls
+from apps.targets import views
 
-pages: list[URLPattern] = []  # under /p/<project>/
+pages: list[URLPattern] = [  # under /p/<project>/
+    path("targets/", views.targets, name="targets"),
+    path("targets/new/", views.target_new, name="target_new"),
+    path("targets/<slug:name>/", views.target, name="target"),
+    *[
+        path(f"targets/<slug:name>/{verb}/", views.target_act, {"verb": verb}, name=f"target_{verb}")
+        for verb in ("check", "enable", "disable")
+    ],
+    path("environments/", views.environments, name="environments"),
+    path("environments/new/", views.environment_new, name="environment_new"),
+    path("environments/<slug:name>/", views.environment_edit, name="environment_edit"),
+    path("new-endpoint/", views.endpoint_new, name="endpoint_new"),
+    path("endpoints/<slug:endpoint>/edit/", views.endpoint_edit, name="endpoint_edit"),
+]
 api: list[URLPattern] = [  # under /api/v1/
     path("targets/", calls.TargetList.as_view(), name="targets"),
     path("targets/<slug:name>/check/", calls.TargetCheck.as_view(), name="target_check"),

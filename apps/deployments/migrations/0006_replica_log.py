@@ -4,15 +4,14 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('deployments', '0005_only_approved'),
+        ("deployments", "0005_only_approved"),
     ]
 
     operations = [
         migrations.AddField(
-            model_name='replica',
-            name='log',
+            model_name="replica",
+            name="log",
             field=models.TextField(blank=True),
         ),
     ]

@@ -1,0 +1,74 @@
+"""The way of a release to traffic as one timeline: its build's steps, then its deployment's, each with its duration."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from apps.deployments.models import Deployment, Step
+from apps.releases.models import Build
+
+TITLES = {
+    "lock": _("Lock packages"),
+    "environment": _("Install packages"),
+    "bundle": _("Pack runtime and model"),
+    "build": _("Build"),
+    "start": _("Start replicas"),
+    "healthy": _("Wait until all are healthy"),
+    "route": _("Move the traffic"),
+    "restart": _("Restart"),
+    "drain": _("Drain and stop"),
+    "remove": _("Remove"),
+}
+
+
+@dataclass(frozen=True)
+class Line:
+    name: str
+    state: str
+    seconds: float | None
+    at: datetime | None = None
+    detail: dict[str, Any] | None = None
+    log: str = ""
+    titles: dict[str, Any] = field(default_factory=lambda: TITLES, repr=False)
+
+    @property
+    def title(self) -> Any:
+        return self.titles.get(self.name, self.name)
+
+
+def timeline(build: Build | None, deployment: Deployment | None) -> list[Line]:
+    """What has happened and what is happening, in order; a failed line carries its reason and its log line."""
+    lines = _of_build(build) if build else []
+    return lines + ([_of_step(step) for step in deployment.steps.all()] if deployment else [])
+
+
+def is_moving(build: Build | None, deployment: Deployment | None) -> bool:
+    """Whether a page should keep looking."""
+    if deployment is not None:
+        return deployment.phase in {"pending", "starting", "stopping", "degraded"} or (
+            deployment.observed_generation != deployment.generation
+        )
+    return build is not None and build.state != Build.State.FAILED
+
+
+def total_seconds(lines: Sequence[Line]) -> float:
+    return sum(line.seconds or 0.0 for line in lines)
+
+
+def _of_build(build: Build) -> list[Line]:
+    if build.state == Build.State.DONE:
+        return [Line(step["name"], "done", step["seconds"], build.finished_at, step["detail"]) for step in build.steps]
+    seconds = None
+    if build.started_at:
+        seconds = ((build.finished_at or timezone.now()) - build.started_at).total_seconds()
+    state = {"queued": "queued", "running": "running", "failed": "failed"}[build.state]
+    return [Line("build", state, seconds, build.started_at, build.failure, build.log)]
+
+
+def _of_step(step: Step) -> Line:
+    seconds = ((step.finished_at or timezone.now()) - step.started_at).total_seconds()
+    return Line(step.name, step.state, seconds, step.started_at, step.detail, step.log)

@@ -1,0 +1,116 @@
+"""The pages of targets and environments, and the forms of endpoints (what they serve is shown by deployments)."""
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.utils.http import url_has_allowed_host_and_scheme
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_GET, require_POST
+
+from apps.accounts.selectors import get_project
+from apps.core.pages import render_page
+from apps.targets import selectors, services
+from apps.targets.forms import EndpointForm, EnvironmentForm, TargetForm
+
+
+@require_GET
+def targets(request: HttpRequest, project: str) -> HttpResponse:
+    """Where models can run, and whether there is room."""
+    room = get_project(request.actor, project, "endpoint.view")
+    context = {"project": room, "targets": selectors.targets()}
+    return render_page(request, "targets/targets.html", context, fragment="targets/_targets.html")
+
+
+@require_GET
+def target(request: HttpRequest, project: str, name: str) -> HttpResponse:
+    """One target: its last check line by line, and its nodes."""
+    room = get_project(request.actor, project, "endpoint.view")
+    context = {"project": room, "target": selectors.get_target(name)}
+    return render_page(request, "targets/target.html", context, fragment="targets/_target.html")
+
+
+def target_new(request: HttpRequest, project: str) -> HttpResponse:
+    room = get_project(request.actor, project)
+    request.actor.require("target.edit")
+    form = TargetForm(request.POST or None)
+    if request.method == "POST" and form.is_valid():
+        made = services.create_target(actor=request.actor, **form.cleaned_data)
+        return redirect("targets:target", project=room.slug, name=made.name)
+    context = {"project": room, "form": form}
+    return render_page(request, "targets/target_new.html", context, status=422 if form.errors else 200)
+
+
+@require_POST
+def target_act(request: HttpRequest, project: str, name: str, verb: str) -> HttpResponse:
+    """Check, enable or disable a target."""
+    room = get_project(request.actor, project)
+    row = selectors.get_target(name)
+    if verb == "check":
+        services.ask_for_check(actor=request.actor, target=row)
+        messages.info(request, _("Looking at it; the lines below change in a moment."))
+    else:
+        services.edit_target(actor=request.actor, target=row, is_enabled=verb == "enable")
+    return redirect("targets:target", project=room.slug, name=name)
+
+
+@require_GET
+def environments(request: HttpRequest, project: str) -> HttpResponse:
+    """The policies of the project as sentences."""
+    room = get_project(request.actor, project)
+    context = {"project": room, "environments": selectors.environments(request.actor, room)}
+    return render_page(request, "targets/environments.html", context)
+
+
+def environment_new(request: HttpRequest, project: str) -> HttpResponse:
+    room = get_project(request.actor, project, "environment.edit")
+    form = EnvironmentForm(request.POST or None)
+    if request.method == "POST" and form.is_valid():
+        services.create_environment(actor=request.actor, project=room, **form.cleaned_data)
+        messages.success(request, _("Made."))
+        return redirect("targets:environments", project=room.slug)
+    context = {"project": room, "form": form, "title": _("New environment")}
+    return render_page(request, "targets/environment_edit.html", context, status=422 if form.errors else 200)
+
+
+def environment_edit(request: HttpRequest, project: str, name: str) -> HttpResponse:
+    room = get_project(request.actor, project, "environment.edit")
+    row = selectors.get_environment(request.actor, room, name)
+    form = EnvironmentForm(request.POST or None, instance=row)
+    if request.method == "POST" and form.is_valid():
+        row.refresh_from_db()  # a model form has written onto it; the service compares with what is stored
+        services.edit_environment(actor=request.actor, environment=row, **form.changes())
+        messages.success(request, _("Saved."))
+        return redirect("targets:environments", project=room.slug)
+    context = {"project": room, "form": form, "title": row.name}
+    return render_page(request, "targets/environment_edit.html", context, status=422 if form.errors else 200)
+
+
+def endpoint_new(request: HttpRequest, project: str) -> HttpResponse:
+    room = get_project(request.actor, project, "endpoint.create")
+    form = EndpointForm(request.POST or None, actor=request.actor, project=room)
+    if request.method == "POST" and form.is_valid():
+        made = services.create_endpoint(actor=request.actor, project=room, **form.facts())
+        messages.success(request, _("Made. It answers once a release is started here."))
+        return _back(request) or redirect("deployments:endpoint", project=room.slug, endpoint=made.name)
+    context = {"project": room, "form": form, "title": _("New endpoint")}
+    return render_page(request, "targets/endpoint_edit.html", context, status=422 if form.errors else 200)
+
+
+def endpoint_edit(request: HttpRequest, project: str, endpoint: str) -> HttpResponse:
+    room = get_project(request.actor, project, "endpoint.edit")
+    row = selectors.get_endpoint(request.actor, room, endpoint)
+    form = EndpointForm(request.POST or None, actor=request.actor, project=room, endpoint=row)
+    if request.method == "POST" and form.is_valid():
+        services.edit_endpoint(actor=request.actor, endpoint=row, **form.facts())
+        messages.success(request, _("Saved. Gateways know within a second."))
+        return redirect("deployments:endpoint", project=room.slug, endpoint=row.name)
+    context = {"project": room, "form": form, "title": row.name, "endpoint": row}
+    return render_page(request, "targets/endpoint_edit.html", context, status=422 if form.errors else 200)
+
+
+def _back(request: HttpRequest) -> HttpResponse | None:
+    """Back to where the person came from, when that is one of our own pages."""
+    there = request.GET.get("next", "")
+    if url_has_allowed_host_and_scheme(there, allowed_hosts={request.get_host()}):
+        return redirect(there)
+    return None
