@@ -222,3 +222,8 @@ def test_a_request_that_does_not_arrive_is_given_up(impatient: Replica, sent: by
 def test_a_silent_connection_is_closed_without_a_word(impatient: Replica) -> None:
     with impatient.connect() as sock:
         assert read_all(sock) == b""
+
+
+def test_many_offered_upgrades_in_a_row_are_all_ignored(digits: Replica) -> None:
+    offer = b"GET /v2/health/live HTTP/1.1\r\nHost: x\r\nConnection: upgrade\r\nUpgrade: h2c\r\n\r\n"
+    assert exchange(digits, offer * 2000).count(b"200 OK") == 2000

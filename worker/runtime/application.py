@@ -16,7 +16,7 @@ from . import descriptions
 from .errors import Refusal
 from .exchange import Exchange
 from .inference import Inference
-from .log import first_line, write_log
+from .log import Throttle, first_line
 from .manifest import Manifest
 from .metrics import Metrics
 from .settings import Settings
@@ -25,8 +25,10 @@ from .wire import METRICS
 LIVE = b"/v2/health/live"
 LONGEST_NONCE = 256
 
+_faults = Throttle()
+
 Act = Callable[[Exchange], None]
-Route = tuple[str, dict[str, Act]]  # a label for metrics, and what answers each method
+Route = tuple[str, dict[bytes, Act]]  # a label for metrics, and what answers each method
 
 
 class Application:
@@ -55,8 +57,8 @@ class Application:
         exchange.route, acts = route
         exchange.act = acts.get(exchange.method)
         if exchange.act is None:
-            allowed = ", ".join(acts)
-            raise Refusal(405, f"This address takes {allowed}, got {exchange.method}", (("Allow", allowed),))
+            allowed = b", ".join(acts).decode()
+            raise Refusal(405, f"This address takes {allowed}, got {exchange.method.decode()}", (("Allow", allowed),))
 
     def handle(self, exchange: Exchange) -> None:
         try:
@@ -64,7 +66,7 @@ class Application:
         except Refusal as refusal:
             exchange.refuse(refusal)
         except Exception as error:  # a fault of ours must not cost the other connections
-            write_log("request_failed", "error", route=exchange.route, error=first_line(error))
+            _faults.write_log("request_failed", "error", route=exchange.route, error=first_line(error))
             exchange.refuse(Refusal(500, "The server failed on this request"))
 
     def observe(self, exchange: Exchange, status: int) -> None:
@@ -72,12 +74,13 @@ class Application:
         route = exchange.route
         metrics.requests[route, status // 100] += 1
         if route == "infer":
-            seconds = time.perf_counter() - exchange.started
+            ended = time.perf_counter()
+            seconds = ended - exchange.started
             metrics.duration.observe(seconds)
             if status == 200:
                 metrics.succeeded += 1
                 metrics.succeeded_seconds += seconds
-                metrics.last_inference = time.time()
+                metrics.last_inference = ended
             else:
                 metrics.failed += 1
                 metrics.failed_seconds += seconds
@@ -92,7 +95,7 @@ class Application:
             LIVE: _get("live", self._live),
             b"/v2/health/ready": _get("ready", self._ready),
             b"/v2/models/stats": _get("stats", self._stats),
-            b"/v2/repository/index": ("repository", {"POST": self._index}),
+            b"/v2/repository/index": ("repository", {b"POST": self._index}),
             b"/metrics": _get("metrics", self._metrics),
             b"/slipway/identity": _get("identity", self._identity),
         }
@@ -100,11 +103,11 @@ class Application:
             routes[base] = _get("model", self._model)
             routes[base + b"/ready"] = _get("model_ready", self._model_ready)
             routes[base + b"/stats"] = _get("stats", self._stats)
-            routes[base + b"/infer"] = ("infer", {"POST": self.inference.infer})
+            routes[base + b"/infer"] = ("infer", {b"POST": self.inference.infer})
         for verb in (b"load", b"unload"):
             routes[b"/v2/repository/models/%s/%s" % (self._manifest.model.encode(), verb)] = (
                 "repository",
-                {"POST": self._refuse_change},
+                {b"POST": self._refuse_change},
             )
         return routes
 
@@ -187,7 +190,7 @@ class Application:
 
 
 def _get(label: str, act: Act) -> Route:
-    return label, {"GET": act, "HEAD": act}
+    return label, {b"GET": act, b"HEAD": act}
 
 
 def _answer(exchange: Exchange, document: Any) -> None:

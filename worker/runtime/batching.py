@@ -39,12 +39,14 @@ class Plan:
 
 @dataclass(slots=True)
 class Call:
-    """One request on its way through the model; ``finish`` is told the outcome in the event loop."""
+    """One request on its way through the model."""
 
     request: InferenceRequest
     exchange: Exchange
-    queued: float
-    finish: Callable[["Call", Outcome], None]
+    queued: float  # of time.perf_counter
+
+
+Finish = Callable[[Call, Outcome], None]
 
 
 def run_calls(run: Run, calls: Sequence[Call]) -> list[Outcome]:
@@ -97,17 +99,18 @@ def take_batch(queue: deque[Call], plan: Plan) -> list[Call]:
 
 
 class Batcher:
-    """Runs calls and records how long they waited and how long the model took."""
+    """Runs calls, tells ``finish`` their outcomes, and records how long they waited and how long the model took."""
 
-    def __init__(self, run: Run, plan: Plan, metrics: Metrics) -> None:
+    def __init__(self, run: Run, plan: Plan, finish: Finish, metrics: Metrics) -> None:
         self._run = run
+        self._finish_call = finish
         self._plan = plan
         self._metrics = metrics
         self._queue: deque[Call] = deque()
         self._loop = asyncio.get_running_loop()
 
     def submit(self, call: Call) -> None:
-        """Take a call; its ``finish`` is called once. ``Refusal`` when too many wait already."""
+        """Take a call, whose outcome follows in the event loop. ``Refusal`` when too many wait already."""
         raise NotImplementedError
 
     def _settle(self, calls: Sequence[Call], outcomes: Sequence[Outcome], started: float, seconds: float) -> None:
@@ -116,7 +119,7 @@ class Batcher:
         metrics.batch.observe(sum(call.request.rows for call in calls) or 1)
         for call, outcome in zip(calls, outcomes, strict=True):
             metrics.queue.observe(started - call.queued)
-            call.finish(call, outcome)
+            self._finish_call(call, outcome)
 
 
 class InlineBatcher(Batcher):
@@ -139,8 +142,8 @@ class InlineBatcher(Batcher):
 class ThreadBatcher(Batcher):
     """Runs one batch at a time in a thread and collects the next one meanwhile."""
 
-    def __init__(self, run: Run, plan: Plan, metrics: Metrics, pool: ThreadPoolExecutor) -> None:
-        super().__init__(run, plan, metrics)
+    def __init__(self, run: Run, plan: Plan, finish: Finish, metrics: Metrics, pool: ThreadPoolExecutor) -> None:
+        super().__init__(run, plan, finish, metrics)
         self._pool = pool
         self._busy = False
         self._timer: asyncio.TimerHandle | None = None
@@ -182,7 +185,7 @@ class ThreadBatcher(Batcher):
         """Spare the model what nobody waits for any more."""
         while self._queue and self._queue[0].exchange.is_abandoned:
             call = self._queue.popleft()
-            call.finish(call, Refusal(499, "The client has gone"))
+            self._finish_call(call, Refusal(499, "The client has gone"))
 
 
 def _run_timed(run: Run, calls: Sequence[Call]) -> tuple[list[Outcome], float]:

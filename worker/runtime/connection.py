@@ -31,6 +31,10 @@ class Host(Protocol):
     draining: bool
 
 
+def _head_too_large() -> Refusal:
+    return Refusal(431, f"The head of a request may have {wire.MAX_HEAD} bytes in {wire.MAX_HEADERS} headers")
+
+
 class Connection(asyncio.Protocol):
     """One client's connection; ``sweep`` is called about once a second to enforce the time limits."""
 
@@ -38,13 +42,15 @@ class Connection(asyncio.Protocol):
         "_body",
         "_closing",
         "_current",
+        "_dripped",
         "_ended",
-        "_head_size",
         "_held",
         "_host",
         "_parser",
         "_paused",
         "_queue",
+        "_read_size",
+        "_receiving",
         "_since",
         "_size",
         "_transport",
@@ -64,9 +70,10 @@ class Connection(asyncio.Protocol):
         self._parser = httptools.HttpRequestParser(self)
         self._transport = cast(asyncio.Transport, None)
         self._queue: deque[Exchange] = deque()  # unanswered, in the order of arrival
-        self._current: Exchange | None = None  # being received
+        self._current = Exchange(self)  # the latest request
+        self._receiving = False  # whether it is still arriving
         self._body: list[bytes] = []
-        self._size = self._head_size = self._held = 0
+        self._size = self._dripped = self._read_size = self._held = 0
         self._since = host.now  # when the present phase began
         self._ended = False  # whether the head of the current request is complete
         self._wants_continue = self._upgrading = False
@@ -95,19 +102,20 @@ class Connection(asyncio.Protocol):
         return True
 
     def data_received(self, data: bytes) -> None:
-        if self._closing:
-            return
-        try:
-            self._parser.feed_data(data)
-        except httptools.HttpParserUpgrade as upgrade:
-            self._ignore_upgrade(data[upgrade.args[0] :])
-        except httptools.HttpParserError as error:
-            cause = error.__context__
-            refusal = cause if isinstance(cause, Refusal) else Refusal(400, f"This is not HTTP/1.1: {error}")
-            self._turn_away(refusal)
-        else:
-            if self._current is not None and not self._ended:
+        self._read_size = len(data)
+        while not self._closing:
+            try:
+                self._parser.feed_data(data)
+            except httptools.HttpParserUpgrade as upgrade:
+                data = self._ignore_upgrade(data[upgrade.args[0] :])
+                continue
+            except httptools.HttpParserError as error:
+                cause = error.__context__
+                refusal = cause if isinstance(cause, Refusal) else Refusal(400, f"This is not HTTP/1.1: {error}")
+                self._turn_away(refusal)
+            if self._receiving and not self._ended:
                 self._count_head(len(data))
+            return
 
     def pause_writing(self) -> None:
         self._write_blocked = True
@@ -122,32 +130,32 @@ class Connection(asyncio.Protocol):
 
     def on_message_begin(self) -> None:
         self._current = Exchange(self)
+        self._receiving = True
         self._ended = False
-        self._size = self._head_size = 0
+        self._size = self._dripped = 0
         self._since = self._host.now
 
     def on_url(self, url: bytes) -> None:
-        exchange = cast(Exchange, self._current)
-        exchange.target += url
-        self._head_size += len(url)
-        if self._head_size > wire.MAX_HEAD:
+        self._current.target += url
+        if len(self._current.target) > wire.MAX_HEAD:
             raise Refusal(414, f"The address of a request may have {wire.MAX_HEAD} bytes")
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        self._head_size += len(name) + len(value) + 4
-        if self._head_size > wire.MAX_HEAD:
-            raise Refusal(431, f"The head of a request may have {wire.MAX_HEAD} bytes")
-        headers = cast(Exchange, self._current).headers
+        headers = self._current.headers
         name = name.lower()
-        headers[name] = headers[name] + b", " + value if name in headers else value
+        if name in headers:
+            value = headers[name] + b", " + value
+        headers[name] = value
+        if len(value) > wire.MAX_HEAD or len(headers) > wire.MAX_HEADERS:
+            raise _head_too_large()
 
     def on_headers_complete(self) -> None:
         if self._upgrading:
             return
-        exchange = cast(Exchange, self._current)
+        exchange = self._current
         self._ended = True
         parser = self._parser
-        exchange.method = parser.get_method().decode()
+        exchange.method = parser.get_method()
         exchange.keep_alive = parser.should_keep_alive() and not self._host.draining
         self._check_head(exchange)
         if parser.should_upgrade():
@@ -168,14 +176,12 @@ class Connection(asyncio.Protocol):
     def on_message_complete(self) -> None:
         if self._upgrading:
             return
-        exchange = cast(Exchange, self._current)
+        exchange = self._current
         body = self._body
         if body:
             exchange.body = body[0] if len(body) == 1 else b"".join(body)
             body.clear()
-        self._current = None
-        self._wants_continue = False
-        self._since = self._host.now
+        self._receiving = self._wants_continue = False
         self._queue.append(exchange)
         if exchange.refusal is None:
             self.handler.handle(exchange)
@@ -189,18 +195,25 @@ class Connection(asyncio.Protocol):
     def _check_head(self, exchange: Exchange) -> None:
         """Refuse on the head alone what would be refused after reading the body."""
         headers = exchange.headers
+        # Whatever is not plainly HTTP/1.1 has no Host, or does not keep the connection, or says that it wants to.
+        if b"host" not in headers or b"connection" in headers or not exchange.keep_alive:
+            self._check_version(exchange)
+        if b"transfer-encoding" in headers and headers[b"transfer-encoding"].strip().lower() != b"chunked":
+            raise Refusal(501, "The only transfer coding taken here is chunked")
+        if self._read_size > wire.MAX_HEAD and sum(map(len, headers.values())) > wire.MAX_HEAD:
+            raise _head_too_large()
+        self._admit(exchange)
+        if b"expect" in headers:
+            self._expect(headers[b"expect"])
+
+    def _check_version(self, exchange: Exchange) -> None:
         version = self._parser.get_http_version()
         if version == "1.0":
             exchange.keep_alive = False
         elif version != "1.1":
             raise Refusal(505, "Only HTTP/1.1 and HTTP/1.0 are spoken here")
-        elif b"host" not in headers:
+        elif b"host" not in exchange.headers:
             raise Refusal(400, "The Host header is missing")
-        if b"transfer-encoding" in headers and headers[b"transfer-encoding"].strip().lower() != b"chunked":
-            raise Refusal(501, "The only transfer coding taken here is chunked")
-        self._admit(exchange)
-        if b"expect" in headers and version == "1.1":
-            self._expect(headers[b"expect"])
 
     def _admit(self, exchange: Exchange) -> None:
         """Turn away at once only where a body comes that is too dear to read for keeping the connection."""
@@ -218,8 +231,9 @@ class Connection(asyncio.Protocol):
     def _expect(self, value: bytes) -> None:
         if value.strip().lower() != b"100-continue":
             raise Refusal(417, "The only expectation met here is 100-continue")
-        self._wants_continue = True
-        self._send_continue()
+        if self._parser.get_http_version() == "1.1":
+            self._wants_continue = True
+            self._send_continue()
 
     def _send_continue(self) -> None:
         """Interim answers keep the order too: they wait for the answers to earlier requests."""
@@ -228,27 +242,28 @@ class Connection(asyncio.Protocol):
             self._transport.write(wire.CONTINUE)
 
     def _count_head(self, size: int) -> None:
-        """Bound a head that comes in drips; what the parser has reported of it already counts in ``on_header``."""
-        self._head_size += size
-        if self._head_size > wire.MAX_HEAD + 256 * 1024:
-            self._turn_away(Refusal(431, f"The head of a request may have {wire.MAX_HEAD} bytes"))
+        """Bound a head that comes in several reads. The first of them may hold other requests too, so it counts only
+        up to the limit."""
+        self._dripped += min(size, wire.MAX_HEAD) if self._dripped else 1
+        if self._dripped > wire.MAX_HEAD:
+            self._turn_away(_head_too_large())
 
-    def _ignore_upgrade(self, rest: bytes) -> None:
+    def _ignore_upgrade(self, rest: bytes) -> bytes:
         """Answer in HTTP/1.1 whoever offers another protocol, as RFC 9110 section 7.8 lets a server do.
 
-        The parser stops after such a head without reading the body, so the same head without the offer is given to a
-        fresh parser together with what follows.
+        The parser stops after such a head without reading the body. Returned is what a fresh parser has to read: the
+        same head without the offer, and what follows it.
         """
-        exchange = cast(Exchange, self._current)
+        exchange = self._current
         self._upgrading = False
-        if exchange.method == "CONNECT":
+        if exchange.method == b"CONNECT":
             self._turn_away(Refusal(405, "CONNECT is not taken here", (("Allow", "GET, HEAD, POST"),)))
-            return
+            return b""
         dropped = (b"upgrade", b"connection", b"expect")
         lines = [b"%s: %s\r\n" % item for item in exchange.headers.items() if item[0] not in dropped]
-        head = b"%s %s HTTP/1.1\r\n%s\r\n" % (exchange.method.encode(), exchange.target, b"".join(lines))
+        head = b"%s %s HTTP/1.1\r\n%s\r\n" % (exchange.method, exchange.target, b"".join(lines))
         self._parser = httptools.HttpRequestParser(self)
-        self.data_received(head + rest)
+        return head + rest
 
     # --- answers -------------------------------------------------------------------------------------------------
 
@@ -273,14 +288,14 @@ class Connection(asyncio.Protocol):
 
     def _release(self) -> None:
         """Nothing received is unanswered: its bytes no longer count, except those of the request being received."""
-        kept = self._size if self._current is not None else 0
+        kept = self._size if self._receiving else 0
         self._host.held -= self._held - kept
         self._held = kept
 
     def _turn_away(self, refusal: Refusal) -> None:
         """Answer in turn and take nothing more from this connection."""
-        exchange = self._current or Exchange(self)
-        self._current = None
+        exchange = self._current if self._receiving else Exchange(self)
+        self._receiving = False
         exchange.keep_alive = False
         self._queue.append(exchange)
         self._closing = True
@@ -319,7 +334,7 @@ class Connection(asyncio.Protocol):
         elif self._closing:
             if not self._queue and age > wire.LINGER_SECONDS:
                 self._transport.abort()
-        elif self._current is not None:
+        elif self._receiving:
             if age > self._patience():
                 self._turn_away(Refusal(408, "The request did not arrive in time"))
         elif not self._queue and age > self._host.idle_seconds:
@@ -332,12 +347,13 @@ class Connection(asyncio.Protocol):
 
     def end_after_answers(self) -> None:
         """Let the last request that has been asked, or is being received, be the last one."""
-        last = self._current or (self._queue[-1] if self._queue else None)
-        if last is not None:
-            last.keep_alive = False
+        if self._receiving:
+            self._current.keep_alive = False
+        elif self._queue:
+            self._queue[-1].keep_alive = False
 
     def close_if_idle(self) -> None:
-        if self._current is None and not self._queue and not self._closing:
+        if not self._receiving and not self._queue and not self._closing:
             self._transport.close()
 
     def abort(self) -> None:

@@ -18,6 +18,7 @@ from .tensors import Array, Tensor, array_from_bytes, array_from_json
 MAX_EXPANSION = 10
 _SMALLEST_BOUND = 64 * 1024  # tiny bodies may expand further than tenfold: they cannot hurt
 _WINDOWS = {b"gzip": 31, b"x-gzip": 31, b"deflate": 15}
+_NOTHING = memoryview(b"")
 _UNSUPPORTED = ("classification", "shared_memory_region")
 
 
@@ -31,7 +32,7 @@ class InferenceRequest:
 
     inputs: list[Array]
     rows: int
-    key: tuple[tuple[int, ...], ...]
+    key: list[tuple[int, ...]]
     id: str | None
     wanted: tuple[tuple[int, bool], ...]
 
@@ -71,16 +72,19 @@ class Decoder:
 
     def decode(self, body: bytes, json_size: int | None = None) -> InferenceRequest:
         """Read a request whose first ``json_size`` bytes are JSON and whose rest is binary tensors."""
-        blob = memoryview(body)[json_size:] if json_size is not None else memoryview(b"")
-        document = _parse(body if json_size is None else body[:json_size])
+        blob = _NOTHING
+        if json_size is not None:
+            blob, body = memoryview(body)[json_size:], body[:json_size]
+        document = _parse(body)
         rows = document.get("inputs")
         if type(rows) is not list or not rows:
             raise Refusal(400, "The request has no inputs")
         inputs = self._read_inputs(rows, blob)
-        first = inputs[0].shape[:1]
-        rows_in_common = first[0] if first and all(array.shape[:1] == first for array in inputs) else 0
-        key = tuple(array.shape[1:] for array in inputs)
-        return InferenceRequest(inputs, rows_in_common, key, _read_id(document), self._read_wanted(document))
+        shapes = [array.shape for array in inputs]
+        sizes = {shape[:1] for shape in shapes}
+        common = inputs[0].shape[0] if len(sizes) == 1 and shapes[0] else 0
+        key = [shape[1:] for shape in shapes]
+        return InferenceRequest(inputs, common, key, _read_id(document), self._read_wanted(document))
 
     def _read_inputs(self, rows: Sequence[Any], blob: memoryview) -> list[Array]:
         found: list[Array | None] = [None] * len(self._inputs)
@@ -169,6 +173,9 @@ def _check_declaration(row: Mapping[str, Any], tensor: Tensor) -> tuple[int, ...
     if datatype != tensor.datatype:
         raise Refusal(400, f"Input '{tensor.name}': got datatype {_quote(datatype)}, expected '{tensor.datatype}'")
     shape = row.get("shape")
+    tail = tensor.tail
+    if tail is not None and type(shape) is list and (*shape[1:],) == tail and type(shape[0]) is int and shape[0] >= 0:
+        return (shape[0], *tail)
     if type(shape) is not list or len(shape) != len(tensor.shape):
         _refuse_shape(shape, tensor)
     for size, expected in zip(shape, tensor.shape, strict=True):

@@ -2,6 +2,7 @@
 
 import hashlib
 import hmac
+import time
 from typing import Any
 
 from .manifest import Manifest
@@ -45,10 +46,11 @@ def describe_repository(manifest: Manifest, ready: bool) -> list[dict[str, str]]
 
 def describe_statistics(manifest: Manifest, metrics: Metrics) -> dict[str, Any]:
     """Triton's statistics extension; times are nanoseconds, ``last_inference`` is milliseconds since the epoch."""
+    ago = time.perf_counter() - metrics.last_inference
     row = {
         "name": manifest.model,
         "version": manifest.version,
-        "last_inference": int(metrics.last_inference * 1000),
+        "last_inference": int((time.time() - ago) * 1000) if metrics.last_inference else 0,
         "inference_count": int(metrics.batch.sum),
         "execution_count": metrics.compute.count,
         "inference_stats": {

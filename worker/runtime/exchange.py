@@ -36,32 +36,19 @@ class Line(Protocol):
 class Exchange:
     """A request as it was received. ``answer`` or ``refuse`` is called exactly once, from the event loop's thread."""
 
-    __slots__ = (
-        "_line",
-        "act",
-        "body",
-        "headers",
-        "keep_alive",
-        "method",
-        "refusal",
-        "reply",
-        "route",
-        "started",
-        "target",
-    )
+    method = b""
+    target = b""
+    body = b""
+    keep_alive = True
+    route = "other"  # a bounded label for metrics
+    act: Callable[[Exchange], None] | None = None  # what answers it, once admitted
+    refusal: Refusal | None = None  # known from the head, told after the body
+    reply: bytes | None = None
 
     def __init__(self, line: Line) -> None:
         self._line = line
         self.started = time.perf_counter()
-        self.method = ""
-        self.target = b""
         self.headers: dict[bytes, bytes] = {}
-        self.body: bytes = b""
-        self.keep_alive = True
-        self.route = "other"  # a bounded label for metrics
-        self.act: Callable[[Exchange], None] | None = None  # what answers it, once admitted
-        self.refusal: Refusal | None = None  # known from the head, told after the body
-        self.reply: bytes | None = None
 
     @property
     def is_abandoned(self) -> bool:
@@ -80,7 +67,7 @@ class Exchange:
         head = line.heads.get(status, content_type) + b"%d\r\n" % len(body)
         if headers or not self.keep_alive:
             head += self._extra(headers)
-        if self.method == "HEAD":
+        if self.method == b"HEAD":
             body = b""
         self.reply = head + b"\r\n" + body
         line.handler.observe(self, status)

@@ -8,9 +8,11 @@ from .decoding import Decoder, expand
 from .errors import Refusal
 from .exchange import Exchange
 from .loaders.base import Rejected
-from .log import first_line, write_log
+from .log import Throttle, first_line
 from .manifest import Manifest
 from .metrics import Metrics
+
+_failures = Throttle()
 
 
 class Inference:
@@ -39,10 +41,11 @@ class Inference:
         if b"inference-header-content-length" in headers:
             json_size = _read_json_size(headers[b"inference-header-content-length"], len(body))
         request = self._decoder.decode(body, json_size)
-        batcher.submit(Call(request, exchange, time.perf_counter(), self._finish))
+        batcher.submit(Call(request, exchange, time.perf_counter()))
         self._metrics.in_flight += 1
 
-    def _finish(self, call: Call, outcome: Outcome) -> None:
+    def finish(self, call: Call, outcome: Outcome) -> None:
+        """Send one call's outcome to its client."""
         self._metrics.in_flight -= 1
         exchange = call.exchange
         if isinstance(outcome, Exception):
@@ -73,5 +76,5 @@ def blame(error: Exception) -> Refusal:
         return error
     if isinstance(error, Rejected):
         return Refusal(400, f"The model refused the input: {first_line(error)}")
-    write_log("model_failed", "error", error=first_line(error), kind=type(error).__name__)
+    _failures.write_log("model_failed", "error", error=first_line(error), kind=type(error).__name__)
     return Refusal(500, f"The model failed on this request: {first_line(error)}")

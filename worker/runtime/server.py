@@ -5,9 +5,9 @@ import socket
 import time
 from typing import cast
 
-from .application import Application
 from .connection import Connection
 from .errors import StartError
+from .exchange import Handler
 from .log import write_log
 from .settings import Settings
 from .wire import Heads
@@ -43,8 +43,8 @@ def _inherit_socket(listen: str) -> socket.socket:
 class Server:
     """One listening socket and its connections."""
 
-    def __init__(self, settings: Settings, application: Application) -> None:
-        self.handler = application
+    def __init__(self, settings: Settings, handler: Handler) -> None:
+        self.handler = handler
         self.heads = Heads(settings.release)
         self.connections: set[Connection] = set()
         self.now = time.monotonic()

@@ -4,6 +4,7 @@ The socket is served from the first moment on, so that liveness can be told from
 """
 
 import asyncio
+import gc
 import os
 import signal
 import socket
@@ -75,6 +76,9 @@ async def _become_ready(
     loop = asyncio.get_running_loop()
     detail, trial = await loop.run_in_executor(pool, _prepare, settings, manifest)
     application.inference.open(_make_batcher(trial, application, pool))
+    # What the libraries and the model brought stays for good: the collector need not look through it again and again.
+    gc.collect()
+    gc.freeze()
     application.phase = "ready"
     write_log(
         "ready",
@@ -96,8 +100,8 @@ def _prepare(settings: Settings, manifest: Manifest) -> tuple[str, Trial]:
 
 def _make_batcher(trial: Trial, application: Application, pool: ThreadPoolExecutor) -> Batcher:
     if trial.is_cheap:
-        return InlineBatcher(trial.run, trial.plan, application.metrics)
-    return ThreadBatcher(trial.run, trial.plan, application.metrics, pool)
+        return InlineBatcher(trial.run, trial.plan, application.inference.finish, application.metrics)
+    return ThreadBatcher(trial.run, trial.plan, application.inference.finish, application.metrics, pool)
 
 
 def _address(sock: socket.socket) -> str:

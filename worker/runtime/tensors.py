@@ -53,9 +53,18 @@ class Tensor:
     datatype: str
     shape: tuple[int, ...]
     dtype: np.dtype[Any] = field(init=False)
+    kinds: str = field(init=False)  # the inferred kinds of JSON values that it takes
+    bounds: tuple[int, int] | None = field(init=False)  # of integers
+    tail: tuple[int, ...] | None = field(init=False)  # all but the first size, where only that is free
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "dtype", DATATYPES[self.datatype])
+        dtype = DATATYPES[self.datatype]
+        limits = np.iinfo(dtype) if dtype.kind in "iu" else None
+        only_rows_free = self.shape[:1] == (-1,) and -1 not in self.shape[1:]
+        object.__setattr__(self, "dtype", dtype)
+        object.__setattr__(self, "kinds", _KINDS[dtype.kind])
+        object.__setattr__(self, "bounds", (int(limits.min), int(limits.max)) if limits else None)
+        object.__setattr__(self, "tail", self.shape[1:] if only_rows_free else None)
 
     def to_json(self) -> dict[str, Any]:
         return {"name": self.name, "datatype": self.datatype, "shape": list(self.shape)}
@@ -71,11 +80,16 @@ def array_from_json(tensor: Tensor, data: Any, shape: tuple[int, ...]) -> Array:
         raise Refusal(400, f"Input '{tensor.name}': the rows of data differ in length or depth") from None
     if values.ndim != 1 and values.shape != shape:
         raise Refusal(400, f"Input '{tensor.name}': data is nested as {list(values.shape)}, shape says {list(shape)}")
-    _check_count(tensor, values.size, shape)
-    dtype = tensor.dtype
-    if values.dtype.kind not in _KINDS[dtype.kind] and values.size:
+    if values.dtype.kind not in tensor.kinds and values.size:
         values = _infer_again(tensor, values, data)
-    return _cast(tensor, values).reshape(shape) if values.dtype != dtype else values.reshape(shape)
+    if tensor.bounds is not None and values.size:
+        _check_bounds(tensor, values)
+    try:
+        return values.astype(tensor.dtype, copy=False).reshape(shape)
+    except RuntimeWarning:
+        raise _misfit(tensor) from None
+    except ValueError:  # numpy has compared the counts already
+        raise _wrong_count(tensor, values.size, shape) from None
 
 
 def _infer_again(tensor: Tensor, values: Array, data: list[Any]) -> Array:
@@ -85,7 +99,7 @@ def _infer_again(tensor: Tensor, values: Array, data: list[Any]) -> Array:
     """
     if tensor.datatype == "UINT64" and values.dtype.kind == "f":
         exact = np.array(data, dtype=np.object_)
-        if all(type(value) is int and value >= 0 for value in exact.flat):
+        if all(isinstance(value, int) and value >= 0 for value in exact.flat):
             return exact.astype(np.uint64)
     if tensor.dtype.kind == "f" and all(value is None or type(value) in (float, int) for value in values.flat):
         return values.astype(np.float64)
@@ -94,26 +108,20 @@ def _infer_again(tensor: Tensor, values: Array, data: list[Any]) -> Array:
     raise Refusal(400, f"Input '{tensor.name}': datatype {tensor.datatype} takes {expected}, data holds {got}")
 
 
-def _cast(tensor: Tensor, values: Array) -> Array:
-    """The values in the tensor's own width; a number that does not fit is refused, never wrapped or made infinite."""
-    dtype = tensor.dtype
-    if dtype.kind in "iu" and values.size:
-        bounds = np.iinfo(dtype)
-        if int(values.min()) < bounds.min or int(values.max()) > bounds.max:
-            raise Refusal(400, f"Input '{tensor.name}': a value does not fit {tensor.datatype}")
-    try:
-        return values.astype(dtype)
-    except RuntimeWarning:
-        raise Refusal(400, f"Input '{tensor.name}': a value does not fit {tensor.datatype}") from None
+def _check_bounds(tensor: Tensor, values: Array) -> None:
+    """Integers are refused where they do not fit, never wrapped."""
+    least, most = tensor.bounds or (0, 0)
+    if int(values.min()) < least or int(values.max()) > most:
+        raise _misfit(tensor)
 
 
-def _check_count(tensor: Tensor, count: int, shape: tuple[int, ...]) -> None:
+def _misfit(tensor: Tensor) -> Refusal:
+    return Refusal(400, f"Input '{tensor.name}': a value does not fit {tensor.datatype}")
+
+
+def _wrong_count(tensor: Tensor, count: int, shape: tuple[int, ...]) -> Refusal:
     expected = math.prod(shape)
-    if count != expected:
-        raise Refusal(
-            400,
-            f"Input '{tensor.name}': got {count} elements, expected {expected} for shape {list(shape)}",
-        )
+    return Refusal(400, f"Input '{tensor.name}': got {count} elements, expected {expected} for shape {list(shape)}")
 
 
 def array_from_bytes(tensor: Tensor, raw: memoryview, shape: tuple[int, ...]) -> Array:
@@ -128,7 +136,7 @@ def array_from_bytes(tensor: Tensor, raw: memoryview, shape: tuple[int, ...]) ->
             f"for shape {list(shape)} of {tensor.datatype}",
         )
     if tensor.datatype == "BOOL":
-        return (np.frombuffer(raw, np.uint8) != 0).reshape(shape)
+        return np.not_equal(np.frombuffer(raw, np.uint8), 0).reshape(shape)
     return np.require(np.frombuffer(raw, tensor.dtype), requirements="A").reshape(shape)
 
 
@@ -146,7 +154,8 @@ def _strings_from_bytes(tensor: Tensor, raw: memoryview, shape: tuple[int, ...])
             at += 4 + size
     except (struct.error, ValueError) as error:
         raise Refusal(400, f"Input '{tensor.name}': the binary strings cannot be read: {error}") from None
-    _check_count(tensor, len(strings), shape)
+    if len(strings) != math.prod(shape):
+        raise _wrong_count(tensor, len(strings), shape)
     return np.array(strings, dtype=np.object_).reshape(shape)
 
 
@@ -161,5 +170,5 @@ def array_to_bytes(array: Array) -> bytes:
 def array_to_json(array: Array) -> Any:
     """What orjson writes as a flat array: numbers as they are, everything else as strings."""
     if array.dtype.kind != "O":
-        return np.ascontiguousarray(array).reshape(-1)
+        return array.ravel()
     return [value.decode(errors="replace") if isinstance(value, bytes) else str(value) for value in array.flat]

@@ -7,6 +7,7 @@ from http import HTTPStatus
 import orjson
 
 MAX_HEAD = 16 * 1024
+MAX_HEADERS = 100
 MAX_CONNECTIONS = 4096
 MAX_PIPELINED = 32  # requests that one connection may have unanswered before reading from it stops
 

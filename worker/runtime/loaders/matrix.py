@@ -1,6 +1,7 @@
 """Between named tensors and the one matrix that tabular libraries take."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -15,9 +16,9 @@ def as_matrix(inputs: Sequence[Array], dtype: DTypeLike) -> Array:
     return np.column_stack([array.reshape(len(array)) for array in inputs]).astype(dtype, copy=False)
 
 
-def fit_output(values: Array, tensor: Tensor) -> Array:
+def fit_output(values: Any, tensor: Tensor) -> Array:
     """The library's answer in the rank that the signature promises: [rows] and [rows, 1] are the same numbers."""
-    array = np.asarray(values)
+    array: Array = np.asarray(values)
     if array.ndim == len(tensor.shape):
         return array
     if array.ndim == 1:

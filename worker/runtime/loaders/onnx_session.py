@@ -9,10 +9,7 @@ from ..manifest import Manifest
 from ..tensors import Array
 from .base import Rejected
 
-_REFUSING = (
-    onnxruntime.capi.onnxruntime_pybind11_state.InvalidArgument,
-    onnxruntime.capi.onnxruntime_pybind11_state.Fail,
-)
+_InvalidArgument = onnxruntime.capi.onnxruntime_pybind11_state.InvalidArgument
 _PREFERRED = ("CUDAExecutionProvider", "CPUExecutionProvider")
 
 
@@ -28,7 +25,7 @@ class OnnxModel:
     def run(self, inputs: Sequence[Array]) -> list[Array]:
         try:
             result: list[Array] = self._session.run(self._outputs, dict(zip(self._inputs, inputs, strict=True)))
-        except _REFUSING as error:
+        except _InvalidArgument as error:
             raise Rejected(str(error)) from error
         return result
 
