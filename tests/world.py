@@ -23,9 +23,8 @@ def target(name: str = "this-machine", kind: str = "process") -> Target:
 
 
 def environment(cast: Cast, name: str = "production", **fields: Any) -> Environment:
-    return Environment.objects.get_or_create(project=cast.project, name=name, defaults={"target": target(), **fields})[
-        0
-    ]
+    fields.setdefault("target", target())
+    return Environment.objects.get_or_create(project=cast.project, name=name, defaults=fields)[0]
 
 
 def endpoint(cast: Cast, name: str = "digits", **policy: Any) -> Endpoint:
