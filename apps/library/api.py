@@ -29,7 +29,7 @@ from apps.library.serializers import (
     ModelEdit,
     ModelIn,
     ModelOut,
-    Note,
+    RetirementIn,
     VersionForm,
     VersionIn,
     VersionOut,
@@ -231,7 +231,7 @@ class Retire(LibraryView):
     @extend_schema(
         operation_id="versions_retire",
         summary="Take a version out of use",
-        request=Note,
+        request=RetirementIn,
         responses=VersionOut,
         parameters=[idempotency.PARAMETER],
     )
@@ -244,7 +244,7 @@ class Restore(LibraryView):
     @extend_schema(
         operation_id="versions_restore",
         summary="Bring a retired version back into use",
-        request=Note,
+        request=RetirementIn,
         responses=VersionOut,
         parameters=[idempotency.PARAMETER],
     )
@@ -254,7 +254,7 @@ class Restore(LibraryView):
 
 
 def _note(request: Request) -> str:
-    wanted = Note(data=request.data)
+    wanted = RetirementIn(data=request.data)
     wanted.is_valid(raise_exception=True)
     return str(wanted.validated_data["note"])
 

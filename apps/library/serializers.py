@@ -150,5 +150,5 @@ class VersionForm(VersionIn):
     labels = serializers.JSONField(required=False)  # type: ignore[assignment]
 
 
-class Note(serializers.Serializer):
+class RetirementIn(serializers.Serializer):
     note = serializers.CharField(max_length=2000, required=False, allow_blank=True, default="")

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.core.cache import cache
 from django.test import Client
 from rest_framework.test import APIClient
 
@@ -21,6 +22,7 @@ def own_disk(settings: Any, tmp_path: Path) -> Path:
     settings.SLIPWAY_HOME = tmp_path / "home"
     settings.SLIPWAY_STORE_URL = f"file://{tmp_path}/artifacts"
     settings.SLIPWAY_HOME.mkdir()
+    cache.clear()  # it outlives the database of one story
     return tmp_path
 
 
