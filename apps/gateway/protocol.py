@@ -28,6 +28,7 @@ class StrictProtocol(HttpToolsProtocol):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._waits_since: float | None = None  # for the end of a head
+        self._idle_since = 0.0
         self._head_bytes = 0
         self._data_bytes = 0
         self._lingered = 0
@@ -47,7 +48,6 @@ class StrictProtocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        self._unset_keepalive_if_required()
         if self._waits_since is None and not self._is_in_body:
             self._waits_since = self.loop.time()
         self._data_bytes = len(data)
@@ -121,6 +121,20 @@ class StrictProtocol(HttpToolsProtocol):
         cycle.on_response()
         return True
 
+    def on_response_complete(self) -> None:
+        """Go on with what was pipelined; else the clock that runs anyway ends an idle connection.
+
+        uvicorn would set a timer after each answer and take it back at the next request.
+        """
+        self.server_state.total_requests += 1
+        if self.transport.is_closing():
+            return
+        self.flow.resume_reading()
+        if self.pipeline:
+            self._start_asgi_task(*self.pipeline.pop())
+        else:
+            self._idle_since = self.loop.time()
+
     # --- limits --------------------------------------------------------------------------------------------------
 
     def _measure_head(self) -> int:
@@ -130,18 +144,17 @@ class StrictProtocol(HttpToolsProtocol):
         return Refusal(431, f"the head of a request may have {self.limits.head_bytes} bytes", "head_too_large")
 
     def _look_at_the_clock(self) -> None:
-        """Close a connection whose head does not come to its end, or whose client was answered and still sends."""
+        """End a connection whose head does not come to its end, that idles, or on which the client talks on."""
         now, patience = self.loop.time(), self.limits.head_seconds
         if self.transport.is_closing():
             return
-        if self._waits_since is not None and now - self._waits_since > patience:
-            self._turn_away(Refusal(408, "the head of the request did not arrive in time", "client_timeout"))
-            return
-        if self._is_in_body and self.cycle.response_complete:
-            if self._lingered < 0:
+        if self._waits_since is not None:
+            if now - self._waits_since > patience:
+                self._turn_away(Refusal(408, "the head of the request did not arrive in time", "client_timeout"))
+        elif self.cycle.response_complete:
+            answered_ago = now - self._idle_since
+            if answered_ago > (patience if self._is_in_body else self.timeout_keep_alive):
                 self.transport.close()
-                return
-            self._lingered = -1
         self._watchdog = self.loop.call_later(patience / 2, self._look_at_the_clock)
 
     def _turn_away(self, refusal: Refusal) -> None:
