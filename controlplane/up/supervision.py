@@ -14,13 +14,14 @@ from controlplane.up.parts import STOP_SECONDS, Part
 from controlplane.up.processes import MARK
 
 PR_SET_PDEATHSIG = 1
+# Paths are relative to the data folder, where the supervisor runs: it expands "%" in some of them twice.
 HEAD = """\
 [supervisord]
-logfile={logs}/supervisor.log
+logfile=logs/supervisor.log
 logfile_maxbytes=2MB
 logfile_backups=1
-pidfile={run}/supervisor.pid
-childlogdir={logs}
+pidfile=run/supervisor.pid
+childlogdir=logs
 identifier=slipway
 silent=true
 {user}
@@ -31,7 +32,7 @@ PROGRAM = """
 [program:{name}]
 command={command}
 directory={root}
-stdout_logfile={logs}/{name}.log
+stdout_logfile=logs/{name}.log
 stdout_logfile_maxbytes=10MB
 stdout_logfile_backups=3
 redirect_stderr=true
@@ -56,19 +57,18 @@ class Supervisor:
     """supervisord with the parts as its programs; it ends, and they with it, when ``up`` dies in whatever way."""
 
     def __init__(self, root: Path, home: Path, parts: list[Part]) -> None:
-        self.root, self.home, self.logs, self.run = root, home, home / "logs", home / "run"
-        self.config = self.run / "supervisor.conf"
-        self.config.write_text(self._write_config(parts))
+        self.home = home
+        self.config = home / "run" / "supervisor.conf"
+        self.config.write_text(_write_config(root, parts))
 
     def start(self) -> None:
         environment = {**os.environ, MARK: str(self.home), "SLIPWAY_HOME": str(self.home), "PYTHONUNBUFFERED": "1"}
         self.process = subprocess.Popen(
             [sys.executable, "-m", "supervisor.supervisord", "--nodaemon", "--configuration", str(self.config)],
-            cwd=self.root,
+            cwd=self.home,
             env=environment,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
             start_new_session=True,  # Ctrl-C in the terminal is ours to pass on
             preexec_fn=_die_with_parent,
         )
@@ -85,26 +85,6 @@ class Supervisor:
             self.process.kill()
             self.process.wait()
 
-    def _write_config(self, parts: list[Part]) -> str:
-        head = HEAD.format(
-            logs=_escape(self.logs),
-            run=_escape(self.run),
-            names=",".join(part.name for part in parts),
-            user="user=root\n" if os.geteuid() == 0 else "",  # said aloud, root is no reason for a warning
-        )
-        programs = [
-            PROGRAM.format(
-                name=part.name,
-                command=_escape(shlex.join(part.command)),
-                root=_escape(self.root),
-                logs=_escape(self.logs),
-                autorestart="unexpected" if part.is_one_shot else "true",
-                stop_seconds=STOP_SECONDS,
-            )
-            for part in parts
-        ]
-        return head + "".join(programs)
-
 
 def read_end(line: str) -> End | None:
     """What the supervisor's log line says of a part that ended though it should not have; None for other lines."""
@@ -112,6 +92,24 @@ def read_end(line: str) -> End | None:
     if found is None or found[3] == "; expected":
         return None
     return End(found[1], found[2].removeprefix("terminated by "))
+
+
+def _write_config(root: Path, parts: list[Part]) -> str:
+    head = HEAD.format(
+        names=",".join(part.name for part in parts),
+        user="user=root\n" if os.geteuid() == 0 else "",  # said aloud, root is no reason for a warning
+    )
+    programs = [
+        PROGRAM.format(
+            name=part.name,
+            command=_escape(shlex.join(part.command)),
+            root=_escape(root),
+            autorestart="unexpected" if part.is_one_shot else "true",
+            stop_seconds=STOP_SECONDS,
+        )
+        for part in parts
+    ]
+    return head + "".join(programs)
 
 
 def _escape(value: object) -> str:

@@ -1,0 +1,1 @@
+"""How everything starts: the preparation of the environment, ``up`` as a real process, settings for production."""

@@ -1,0 +1,37 @@
+"""Real programs that some tests need: found where they are, skipped with the reason where they are not.
+
+Where ``SLIPWAY_REQUIRE`` names an engine (``chromium,postgresql``), its absence fails the test instead: on the machine
+that is there to try everything, nothing is left out in silence.
+"""
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+PROGRAMS = {
+    "chromium": ("chromium", "chromium-browser", "google-chrome"),
+    "postgresql": ("initdb",),
+    "bubblewrap": ("bwrap",),
+    "wrk": ("wrk",),
+    "docker": ("dockerd",),
+    "rabbitmq": ("rabbitmq-server",),
+}
+FOLDERS = ["/usr/sbin", "/usr/local/bin", *sorted(map(str, Path("/usr/lib/postgresql").glob("*/bin")), reverse=True)]
+
+
+def require(name: str) -> str:
+    """The path of the engine's program; ends the test where this machine has none."""
+    found = find(name)
+    if found is None and name in os.environ.get("SLIPWAY_REQUIRE", "").split(","):
+        pytest.fail(f"{name} is required here (SLIPWAY_REQUIRE) and not installed")
+    if found is None:
+        pytest.skip(f"{name} is not installed on this machine")
+    return found
+
+
+def find(name: str) -> str | None:
+    """The path of the engine's program, if this machine has it."""
+    path = os.pathsep.join([os.environ.get("PATH", os.defpath), *FOLDERS])
+    return next((found for program in PROGRAMS[name] if (found := shutil.which(program, path=path))), None)
