@@ -1,34 +1,61 @@
 """What every page needs to know of the person asking: who acts, and in which language."""
 
 from collections.abc import Callable
+from http import HTTPStatus
 
 import structlog
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.middleware.locale import LocaleMiddleware
-from django.utils import timezone
+from django.utils import timezone, translation
 from django.utils.functional import SimpleLazyObject
 
 from apps.accounts.actors import actor_for_user
-from apps.accounts.models import User
+from apps.accounts.models import Project, User
+from apps.accounts.selectors import last_project
 from apps.core.actors import Actor
 
 SEEN_EVERY_SECONDS = 300
+LANGUAGE_KEY = "language"
+PROJECT_KEY = "project"
 
 
 class LanguageMiddleware(LocaleMiddleware):
-    """Django's own choice by cookie and browser; a person's saved choice sets the cookie when it is made."""
+    """A person's saved language, kept in their session, before Django's own choice by cookie and browser."""
+
+    def process_request(self, request: HttpRequest) -> None:
+        super().process_request(request)
+        saved = request.session.get(LANGUAGE_KEY)
+        if saved in dict(settings.LANGUAGES):
+            translation.activate(saved)
+            request.LANGUAGE_CODE = translation.get_language()
 
 
 class ActorMiddleware:
-    """``request.actor`` for signed-in people, built when first asked for."""
+    """``request.actor``, and ``request.last_project`` for pages of no project, each built when first asked for."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         request.actor = SimpleLazyObject(lambda: _actor_of(request))  # type: ignore[attr-defined]
-        return self.get_response(request)
+        request.last_project = SimpleLazyObject(lambda: _last_project_of(request))  # type: ignore[attr-defined]
+        response = self.get_response(request)
+        _note_project(request, response)
+        return response
+
+
+def _last_project_of(request: HttpRequest) -> Project | None:
+    actor: Actor = request.actor  # type: ignore[attr-defined]
+    return last_project(actor, request.session.get(PROJECT_KEY)) if actor.is_person else None
+
+
+def _note_project(request: HttpRequest, response: HttpResponse) -> None:
+    """Remember the project whose page was answered, so that the next visit begins there."""
+    match = request.resolver_match
+    slug = match.kwargs.get("project") if match and not match.namespace.endswith("_api") else None
+    if slug and response.status_code == HTTPStatus.OK and request.session.get(PROJECT_KEY) != slug:
+        request.session[PROJECT_KEY] = slug
 
 
 def _actor_of(request: HttpRequest) -> Actor:

@@ -1,12 +1,17 @@
+from datetime import timedelta
 from typing import Any, ClassVar
 
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
 from django.contrib.auth.models import PermissionsMixin
 from django.db import models
 from django.db.models.functions import Lower
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from apps.accounts.roles import ROLES
 from apps.core.actors import Scoped, scoped_by
+
+EXPIRES_SOON = timedelta(days=14)
 
 
 class UserManager(BaseUserManager["User"]):
@@ -84,6 +89,10 @@ class Membership(models.Model):
     class Meta:
         constraints = [models.UniqueConstraint(fields=["project", "user"], name="accounts_one_role_per_project")]
 
+    @property
+    def role_name(self) -> str:
+        return str(ROLES.get(self.role, self.role))
+
     def __str__(self) -> str:
         return f"{self.user} · {self.role} · {self.project}"
 
@@ -101,6 +110,13 @@ class Invitation(models.Model):
     used_at = models.DateTimeField(null=True, blank=True)
 
     objects = Scoped.as_manager()
+
+    def __str__(self) -> str:
+        return f"{self.email} → {self.project}" if self.project_id else str(_("set-up link"))
+
+    @property
+    def role_name(self) -> str:
+        return str(ROLES.get(self.role, self.role))
 
 
 class ApiKey(models.Model):
@@ -127,3 +143,13 @@ class ApiKey(models.Model):
 
     def __str__(self) -> str:
         return f"{self.name} ({self.prefix}_{self.key_id}_…{self.last4})"
+
+    @property
+    def state(self) -> str:
+        """active, expiring (within ``EXPIRES_SOON``), expired or revoked."""
+        now = timezone.now()
+        if self.revoked_at:
+            return "revoked"
+        if self.expires_at <= now:
+            return "expired"
+        return "expiring" if self.expires_at - now < EXPIRES_SOON else "active"

@@ -15,6 +15,14 @@ ROLES = {
     "administrator": _("Administrator"),
 }
 
+DESCRIPTIONS = {
+    "viewer": _("Sees everything in the project and changes nothing."),
+    "data_scientist": _("Uploads models and proposes releases."),
+    "reviewer": _("Approves or rejects releases of others, and reads the audit log."),
+    "operator": _("Runs endpoints, scales, rolls back, and answers alerts."),
+    "administrator": _("Does all of this, and manages members, keys and environments."),
+}
+
 TABLE = """
     project.view          V D R O A
     project.edit          . . . . A

@@ -1,14 +1,20 @@
-"""Writing the log: one entry with every write, in the same transaction, or the write does not happen."""
+"""Writing the log, one entry with every write in the same transaction or no write at all; and proving it whole."""
 
 import json
 import unicodedata
+from itertools import takewhile
 from typing import Any
 
 from django.db import connection, models, transaction
 from django.utils import timezone
+from django.utils.translation import gettext_noop
 
+from apps.audit import selectors
 from apps.audit.chain import entry_hash
+from apps.audit.checkpoints import Checkpoint, anchors
+from apps.audit.checkpoints import note as note_checkpoint
 from apps.audit.models import Entry, Head
+from apps.audit.verifier import Verdict, verify
 from apps.core.actors import Actor
 
 
@@ -68,3 +74,16 @@ def _json(value: dict[str, Any] | None) -> str:
 
 def _clean(text: str, limit: int | None = None) -> str:
     return unicodedata.normalize("NFC", text.replace("\x00", "�"))[:limit]
+
+
+def verify_chain() -> Checkpoint:
+    """Check the whole log against its head and all earlier checkpoints, note what was found, and return it.
+
+    About 25,000 entries a second. Writes a line to the data folder, nothing to the database.
+    """
+    end = selectors.head()
+    chain = takewhile(lambda entry: entry["seq"] <= end[0], selectors.chain())  # more may be written meanwhile
+    verdict = verify(chain, head=end, anchors=anchors())
+    if verdict.is_whole and selectors.strays():
+        verdict = Verdict(*end, {"text": gettext_noop("Entries stand beyond the log's head."), "params": {}})
+    return note_checkpoint(verdict)

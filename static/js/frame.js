@@ -144,6 +144,8 @@
     }
   });
 
+  document.querySelector("dialog[data-open]")?.showModal();
+
   /* htmx: a problem answers as a toast and leaves the page alone; an expired session goes to sign-in */
   document.addEventListener("htmx:beforeSwap", (event) => {
     const { xhr } = event.detail;

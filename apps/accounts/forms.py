@@ -1,0 +1,121 @@
+"""What people type about projects, members, keys and themselves. Rules live in the services; forms ask and shape."""
+
+from typing import Any
+
+from django import forms
+from django.conf import settings
+from django.utils.translation import gettext_lazy as _
+
+from apps.accounts.roles import ROLES
+from apps.accounts.services.keys import DEFAULT_DAYS, MAX_DAYS
+
+SCOPES = {
+    "read": _("Read models, releases, endpoints and metrics"),
+    "upload": _("Upload models"),
+    "propose": _("Propose releases"),
+    "deploy": _("Start, stop, scale and roll back"),
+}
+
+
+class SetupForm(forms.Form):
+    name = forms.CharField(label=_("Your name"), max_length=120, widget=forms.TextInput({"autocomplete": "name"}))
+    email = forms.EmailField(label=_("E-mail address"), widget=forms.EmailInput({"autocomplete": "email"}))
+    password = forms.CharField(
+        label=_("Password"),
+        help_text=_("12 characters or more; a few random words make a good one."),
+        widget=forms.PasswordInput({"autocomplete": "new-password"}),
+    )
+
+
+class AcceptForm(forms.Form):
+    name = forms.CharField(label=_("Your name"), max_length=120, widget=forms.TextInput({"autocomplete": "name"}))
+    password = forms.CharField(
+        label=_("Password"),
+        help_text=_("12 characters or more; a few random words make a good one."),
+        widget=forms.PasswordInput({"autocomplete": "new-password"}),
+    )
+
+
+class ProjectForm(forms.Form):
+    name = forms.CharField(
+        label=_("Name"), max_length=80, widget=forms.TextInput({"placeholder": _("Fraud detection")})
+    )
+    slug = forms.CharField(
+        label=_("Address"),
+        max_length=40,
+        help_text=_("The first part of every endpoint's address; it stays. Small letters, digits and hyphens."),
+        widget=forms.TextInput({"data-slug-of": "name", "spellcheck": "false", "autocapitalize": "off"}),
+    )
+    description = forms.CharField(label=_("Description"), required=False, widget=forms.Textarea({"rows": 2}))
+
+
+class ProjectEditForm(forms.Form):
+    name = forms.CharField(label=_("Name"), max_length=80)
+    description = forms.CharField(label=_("Description"), required=False, widget=forms.Textarea({"rows": 3}))
+
+
+class MemberForm(forms.Form):
+    email = forms.EmailField(label=_("E-mail address"), widget=forms.EmailInput({"placeholder": "ada@example.com"}))
+    role = forms.ChoiceField(label=_("Role"), choices=list(ROLES.items()), initial="data_scientist")
+
+
+class RoleForm(forms.Form):
+    role = forms.ChoiceField(label=_("Role"), choices=list(ROLES.items()))
+
+
+class KeyForm(forms.Form):
+    name = forms.CharField(
+        label=_("Name"),
+        max_length=80,
+        help_text=_("What it is for, so that others know in half a year."),
+        widget=forms.TextInput({"placeholder": _("Web shop, production")}),
+    )
+    scopes = forms.MultipleChoiceField(
+        label=_("It may"), required=False, choices=list(SCOPES.items()), widget=forms.CheckboxSelectMultiple
+    )
+    endpoints = forms.CharField(
+        label=_("Endpoints it may call"),
+        required=False,
+        help_text=_("Names with commas between them, or * for all of this project, also later ones."),
+        widget=forms.TextInput({"placeholder": "digits, fraud", "spellcheck": "false", "autocapitalize": "off"}),
+    )
+    days = forms.IntegerField(label=_("Days until it expires"), initial=DEFAULT_DAYS, min_value=1, max_value=MAX_DAYS)
+    rate_per_minute = forms.IntegerField(
+        label=_("Requests a minute"),
+        initial=6000,
+        min_value=1,
+        max_value=1_000_000,
+        help_text=_("More than these are answered with 429."),
+    )
+
+    def clean(self) -> dict[str, Any]:
+        """Put the endpoints' names among the scopes."""
+        data = super().clean() or self.cleaned_data
+        names = [name.strip() for name in data.get("endpoints", "").split(",") if name.strip()]
+        data["scopes"] = [*data.get("scopes", []), *(f"invoke:{name}" for name in names)]
+        return data
+
+
+class RevokeForm(forms.Form):
+    """Asks for the key's name, so that the right one is revoked."""
+
+    name = forms.CharField(label=_("Name of the key"), widget=forms.TextInput({"autocomplete": "off"}))
+
+    def __init__(self, *args: Any, expected: str, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._expected = expected
+
+    def clean_name(self) -> str:
+        if self.cleaned_data["name"] != self._expected:
+            raise forms.ValidationError(_("This is not its name. Type “%(name)s”.") % {"name": self._expected})
+        return self._expected
+
+
+class ProfileForm(forms.Form):
+    name = forms.CharField(label=_("Name"), max_length=120)
+    language = forms.ChoiceField(
+        label=_("Language"), required=False, choices=[("", _("As the browser says")), *settings.LANGUAGES]
+    )
+    theme = forms.ChoiceField(
+        label=_("Theme"), choices=[("system", _("Like the system")), ("light", _("Light")), ("dark", _("Dark"))]
+    )

@@ -1,0 +1,33 @@
+"""Writing accounts: projects, members, invitations, keys and profiles. Call them as ``accounts.create_project(…)``."""
+
+from apps.accounts.services.invitations import (
+    accept_invitation,
+    create_setup_link,
+    invite,
+    join,
+    set_up,
+    withdraw_invitation,
+)
+from apps.accounts.services.keys import Issued, issue_key, revoke_key
+from apps.accounts.services.members import Added, add_member, change_role, remove_member
+from apps.accounts.services.profile import edit_profile
+from apps.accounts.services.projects import create_project, edit_project
+
+__all__ = [
+    "Added",
+    "Issued",
+    "accept_invitation",
+    "add_member",
+    "change_role",
+    "create_project",
+    "create_setup_link",
+    "edit_profile",
+    "edit_project",
+    "invite",
+    "issue_key",
+    "join",
+    "remove_member",
+    "revoke_key",
+    "set_up",
+    "withdraw_invitation",
+]

@@ -1,0 +1,48 @@
+"""The project's keys: made in one form, shown once, revoked by name."""
+
+from django.contrib import messages
+from django.http import HttpResponse
+from django.shortcuts import redirect
+from django.utils.translation import gettext as _
+from django.views.decorators.cache import never_cache
+
+from apps.accounts import services as accounts
+from apps.accounts.forms import KeyForm, RevokeForm
+from apps.accounts.selectors import get_key, get_project
+from apps.accounts.selectors import keys as keys_of
+from apps.core.forms import refusals_into
+from apps.core.pages import render_page
+from apps.core.web import PageRequest
+
+
+def keys(request: PageRequest, project: str) -> HttpResponse:
+    found = get_project(request.actor, project, "key.manage")
+    rows = keys_of(request.actor, found)
+    return render_page(request, "accounts/keys.html", {"project": found, "keys": rows})
+
+
+@never_cache
+def key_new(request: PageRequest, project: str) -> HttpResponse:
+    """Make a key and show it, this one time."""
+    found = get_project(request.actor, project, "key.manage")
+    form = KeyForm(request.POST or None, initial={"scopes": ["read"]})
+    if request.method == "POST" and form.is_valid():
+        with refusals_into(form):
+            asked = {name: form.cleaned_data[name] for name in ("name", "scopes", "days", "rate_per_minute")}
+            issued = accounts.issue_key(actor=request.actor, project=found, **asked)
+            return render_page(request, "accounts/key_made.html", {"project": found, "issued": issued})
+    context = {"project": found, "form": form}
+    return render_page(request, "accounts/key_new.html", context, status=422 if form.errors else 200)
+
+
+def key_revoke(request: PageRequest, project: str, key_id: str) -> HttpResponse:
+    found = get_project(request.actor, project, "key.manage")
+    key = get_key(request.actor, found, key_id)
+    form = RevokeForm(request.POST or None, expected=key.name)
+    if request.method == "POST" and form.is_valid():
+        with refusals_into(form):
+            accounts.revoke_key(actor=request.actor, key=key)
+            messages.success(request, _("The key “%(name)s” is revoked.") % {"name": key.name})
+            return redirect("accounts:keys", project)
+    context = {"project": found, "key": key, "form": form}
+    return render_page(request, "accounts/key_revoke.html", context, status=422 if form.errors else 200)
