@@ -124,7 +124,7 @@ class Folder:
 @contextlib.contextmanager
 def exclusive(home: Path, name: str) -> Iterator[None]:
     """One start or stop of a name at a time, whichever worker it comes from."""
-    locks = home / "locks"
+    locks = home / "replicas" / ".locks"
     locks.mkdir(parents=True, exist_ok=True)
     with (locks / Folder(home, name).name).open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)

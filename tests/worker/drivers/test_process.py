@@ -214,10 +214,11 @@ def test_many_starts_at_once_make_one_replica(bed: ProcessBed) -> None:
 
 def test_it_sees_neither_the_home_of_the_driver_nor_other_replicas(bed: ProcessBed) -> None:
     bed.driver.start(bed.make("slipway-other"))
+    (bed.home / "secret.key").write_text("the secret key")
     spec = use_stand_in(bed.make(), LOOK_AROUND.format(home=str(bed.home)))
     bed.driver.start(spec)
     bed.until(NAME, "exited")
-    assert json.loads(bed.driver.logs(NAME)[-1]) == {"slipway-other": False, "locks": False, "replica.json": False}
+    assert json.loads(bed.driver.logs(NAME)[-1]) == {"slipway-other": False, "key": False, "replica.json": False}
 
 
 LOOK_AROUND = """
@@ -229,7 +230,7 @@ def readable(path):
     except OSError:
         return False
 home = Path({home!r})
-print(json.dumps({{"slipway-other": readable(home / "replicas" / "slipway-other"), "locks": readable(home / "locks"),
+print(json.dumps({{"slipway-other": readable(home / "replicas" / "slipway-other"), "key": readable(home / "secret.key"),
     "replica.json": readable(home / "replicas" / "slipway-1-1-0" / "replica.json")}}))
 """
 
