@@ -11,13 +11,12 @@ Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 
-#: The ASGI extension with which our own server takes a whole answer at once: ``(status, headers, body) -> bool``.
-ANSWER_AT_ONCE = "slipway.answer_at_once"
+#: The extension of ASGI by which our own protocol takes a whole answer in one message.
+ANSWER = "slipway.answer"
 
 SWEEP_SECONDS = 0.25
 _LISTEN_AFTER = 0.5
 _BODILESS = frozenset({204, 304})
-_NOTHING: dict[str, Any] = {}
 
 
 class Phase(Enum):
@@ -32,7 +31,7 @@ class Call:
     """One request and what has become of it so far. ``status`` is what the books will say; 0 is no answer."""
 
     __slots__ = (
-        "answer_at_once",
+        "_is_extended",
         "bytes_in",
         "bytes_out",
         "cut",
@@ -55,8 +54,7 @@ class Call:
     def __init__(self, scope: Scope, receive: Receive, send: Send, now: float, until: float) -> None:
         self.receive = receive
         self.send = send
-        # Taken out, since it leads back to the scope: such a circle for every call would keep the collector busy.
-        self.answer_at_once = scope.pop("extensions", _NOTHING).get(ANSWER_AT_ONCE)
+        self._is_extended = ANSWER in scope.get("extensions", ())
         self.task = cast("asyncio.Task[None]", asyncio.current_task())
         self.started = now
         self.until = until
@@ -78,8 +76,9 @@ class Call:
         if status not in _BODILESS:
             headers.append((b"content-length", b"%d" % len(body)))
         self._start(status, headers)
-        if self.answer_at_once is not None and self.answer_at_once(status, headers, body):
+        if self._is_extended:
             self.bytes_out = len(body)
+            await self.send({"type": ANSWER, "status": status, "headers": headers, "body": body})
             return
         await self.send({"type": "http.response.start", "status": status, "headers": headers})
         await self.write(body, more=False)

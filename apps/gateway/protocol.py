@@ -1,60 +1,90 @@
-"""How strictly HTTP/1.1 is read from clients: uvicorn's httptools protocol with limits on heads, time and leniency.
+"""HTTP/1.1 on a client's connection, strictly: llhttp through httptools, and bounds on size, time and order.
 
-llhttp itself refuses both a length and chunks, two lengths, bare line feeds and obsolete folding. What it leaves to its
-users is added here: a bound on the size of a head and on the time it may take, no upgrades, and a bound on what a
-client may go on sending after it has been answered.
+llhttp refuses both a length and chunks, two lengths, bare line feeds and obsolete folding. What it leaves to its users
+is here: how large a head may be and how long it may take, one request worked on at a time, no upgrades, and how much a
+client may go on sending after it has been answered. uvicorn owns the sockets, the signals and the process's life.
 """
 
 import asyncio
-from functools import partial
-from typing import Any
+from collections import deque
+from typing import Any, cast
+from urllib.parse import unquote
 
 import httptools
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
+import uvicorn
+from uvicorn.server import ServerState
 
-from apps.gateway.calls import ANSWER_AT_ONCE
+from apps.gateway.calls import ANSWER
 from apps.gateway.config import Limits
+from apps.gateway.exchanges import STATUS_LINES, Exchange
 from apps.gateway.refusals import Refusal, malformed
 from apps.gateway.requests import accept_request_id
 
 _LINGER_BYTES = 4 << 20
+_ASGI = {"version": "3.0", "spec_version": "2.3"}
+_EXTENSIONS: dict[str, dict[object, object]] = {ANSWER: {}}
 
 
-class StrictProtocol(HttpToolsProtocol):
-    """One client's connection."""
+class ClientConnection(asyncio.Protocol):
+    """One client's connection. Requests are worked on one after the other, however many have come."""
 
     limits = Limits()
+    keep_alive_seconds = 75.0
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        _loop: asyncio.AbstractEventLoop | None = None,
+    ) -> None:
+        self._app = config.loaded_app
+        self._server = server_state
+        self._state = app_state
+        self._loop = _loop or asyncio.get_running_loop()
+        self._parser = httptools.HttpRequestParser(self)
+        self._transport = cast(asyncio.Transport, None)
+        self._client: tuple[str, int] | None = None
+        self._queue: deque[Exchange] = deque()  # not answered yet; the first is being worked on
+        self._incoming: Exchange | None = None  # whose body is being received
+        self._writable: asyncio.Future[None] | None = None
+        self._watchdog: asyncio.TimerHandle | None = None
         self._waits_since: float | None = None  # for the end of a head
         self._idle_since = 0.0
-        self._head_bytes = 0
-        self._data_bytes = 0
-        self._lingered = 0
-        self._is_in_head = self._is_in_body = False
-        self._watchdog: asyncio.TimerHandle | None = None
+        self._url = b""
+        self._headers: list[tuple[bytes, bytes]] = []
+        self._head_bytes = self._data_bytes = self._lingered = 0
+        self._is_in_head = self._is_paused = self._is_deaf = self._is_ending = False
 
     # --- the transport's calls -----------------------------------------------------------------------------------
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        super().connection_made(transport)
-        self._waits_since = self.loop.time()
-        self._watchdog = self.loop.call_later(self.limits.head_seconds / 2, self._look_at_the_clock)
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)
+        self._client = transport.get_extra_info("peername")
+        self._server.connections.add(self)  # type: ignore[arg-type]
+        self._waits_since = self._loop.time()
+        self._watchdog = self._loop.call_later(self.limits.head_seconds / 2, self._look_at_the_clock)
 
     def connection_lost(self, exc: Exception | None) -> None:
+        self._server.connections.discard(self)  # type: ignore[arg-type]
         if self._watchdog is not None:
             self._watchdog.cancel()
-        super().connection_lost(exc)
+        for exchange in self._queue:
+            exchange.lose()
+        self._queue.clear()
+        self.resume_writing()
 
     def data_received(self, data: bytes) -> None:
-        if self._waits_since is None and not self._is_in_body:
-            self._waits_since = self.loop.time()
+        if self._is_deaf:
+            self._linger(len(data))
+            return
+        if self._waits_since is None and self._incoming is None:
+            self._waits_since = self._loop.time()
         self._data_bytes = len(data)
         if self._is_in_head:
             self._head_bytes += len(data)
         try:
-            self.parser.feed_data(data)
+            self._parser.feed_data(data)
         except httptools.HttpParserError as error:
             cause = error.__context__
             self._turn_away(cause if isinstance(cause, Refusal) else malformed("this is not HTTP/1.1"))
@@ -64,122 +94,206 @@ class StrictProtocol(HttpToolsProtocol):
             if self._is_in_head and self._head_bytes > self.limits.head_bytes:
                 self._turn_away(self._head_too_large())
 
+    def pause_writing(self) -> None:
+        if self._writable is None:
+            self._writable = self._loop.create_future()
+
+    def resume_writing(self) -> None:
+        writable, self._writable = self._writable, None
+        if writable is not None and not writable.done():
+            writable.set_result(None)
+
     # --- the parser's calls --------------------------------------------------------------------------------------
 
     def on_message_begin(self) -> None:
-        super().on_message_begin()
         self._is_in_head = True
         self._head_bytes = self._data_bytes
+        self._url = b""
+        self._headers = []
+
+    def on_url(self, url: bytes) -> None:
+        self._url += url
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self._headers.append((name.lower(), value))
 
     def on_headers_complete(self) -> None:
         self._is_in_head = False
+        self._waits_since = None
+        parser, headers = self._parser, self._headers
         if self._head_bytes > self.limits.head_bytes and self._measure_head() > self.limits.head_bytes:
             raise self._head_too_large()
-        if self.parser.should_upgrade():
+        if parser.should_upgrade():
             raise malformed("no other protocol is spoken here")
-        self._is_in_body = True
-        self._waits_since = None
-        self._lingered = 0
-        super().on_headers_complete()
-        self.scope["extensions"] = {  # type: ignore[dict-item]
-            ANSWER_AT_ONCE: partial(self._answer_at_once, self.cycle)
+        raw_path, query = _split_target(self._url)
+        path = raw_path.decode("latin-1")
+        scope = {
+            "type": "http",
+            "asgi": _ASGI,
+            "http_version": parser.get_http_version(),
+            "method": parser.get_method().decode("ascii"),
+            "scheme": "http",
+            "path": unquote(path) if "%" in path else path,
+            "raw_path": raw_path,
+            "query_string": query,
+            "root_path": "",
+            "headers": headers,
+            "client": self._client,
+            "server": None,
+            "state": self._state,
+            "extensions": _EXTENSIONS,
         }
+        wants_continue = (b"expect", b"100-continue") in headers
+        exchange = self._incoming = Exchange(self, scope, parser.should_keep_alive(), wants_continue)
+        self._lingered = 0
+        self._queue.append(exchange)
+        if len(self._queue) == 1:
+            self._work_on(exchange)
+        else:
+            self.regulate()
 
     def on_body(self, body: bytes) -> None:
-        super().on_body(body)
-        if self.cycle.response_complete:
-            self._lingered += len(body)
-            if self._lingered > _LINGER_BYTES:
-                self.transport.close()
+        exchange = self._incoming
+        if exchange is None or exchange.is_complete:
+            self._linger(len(body))
+            return
+        exchange.feed(body)
+        if exchange.is_full:
+            self.regulate()
 
     def on_message_complete(self) -> None:
-        self._is_in_body = False
-        super().on_message_complete()
+        exchange, self._incoming = self._incoming, None
+        if exchange is not None:
+            exchange.feed_end()
 
-    # --- answers -------------------------------------------------------------------------------------------------
+    # --- the exchanges' calls ------------------------------------------------------------------------------------
 
-    def _answer_at_once(
-        self, cycle: RequestResponseCycle, status: int, headers: list[tuple[bytes, bytes]], body: bytes
-    ) -> bool:
-        """Send a whole answer in one write; False where that is not possible now, and the usual way has to be taken.
+    @property
+    def date(self) -> list[tuple[bytes, bytes]]:
+        """The Date header, which uvicorn renews every second."""
+        return self._server.default_headers
 
-        uvicorn writes head and body one after the other: a second system call and a second packet for every answer.
-        """
-        if cycle.scope["method"] == "HEAD" or self.flow.write_paused:
-            return False
-        if cycle.disconnected:
-            return True
-        cycle.response_started = cycle.response_complete = True
-        cycle.waiting_for_100_continue = False
-        lines = [b"%s: %s\r\n" % header for header in (*self.server_state.default_headers, *headers)]
-        if not cycle.keep_alive:
-            lines.append(b"connection: close\r\n")
-        self.transport.write(b"%s%s\r\n%s" % (STATUS_LINE[status], b"".join(lines), body))
-        cycle.message_event.set()
-        if not cycle.keep_alive:
-            self.transport.close()
-        cycle.on_response()
-        return True
+    def write(self, data: bytes) -> None:
+        self._transport.write(data)
 
-    def on_response_complete(self) -> None:
-        """Go on with what was pipelined; else the clock that runs anyway ends an idle connection.
+    async def drain(self) -> None:
+        """Wait while the client does not take what it was sent."""
+        if self._writable is not None:
+            await asyncio.shield(self._writable)
 
-        uvicorn would set a timer after each answer and take it back at the next request.
-        """
-        self.server_state.total_requests += 1
-        if self.transport.is_closing():
+    def regulate(self) -> None:
+        """Read no further while a body waits to be taken, or requests to be worked on."""
+        should_pause = len(self._queue) > 1 or (self._incoming is not None and self._incoming.is_full)
+        if should_pause != self._is_paused and not self._transport.is_closing():
+            self._is_paused = should_pause
+            if should_pause:
+                self._transport.pause_reading()
+            else:
+                self._transport.resume_reading()
+
+    def finish(self, exchange: Exchange) -> None:
+        """Go on to the next request, or end the connection if this was the last."""
+        self._server.total_requests += 1
+        self._queue.popleft()
+        if not exchange.keep_alive or (self._is_ending and not self._queue):
+            self._close_gently()
             return
-        self.flow.resume_reading()
-        if self.pipeline:
-            self._start_asgi_task(*self.pipeline.pop())
+        self._idle_since = self._loop.time()
+        if self._queue:
+            self._work_on(self._queue[0])
+        if self._is_paused:
+            self.regulate()
+
+    def abort(self) -> None:
+        self._transport.abort()
+
+    def shutdown(self) -> None:
+        """The server stops: answer what has come, and nothing more."""
+        self._is_ending = True
+        if self._queue:
+            self._queue[-1].keep_alive = False
         else:
-            self._idle_since = self.loop.time()
+            self._transport.close()
+
+    def _work_on(self, exchange: Exchange) -> None:
+        task = self._loop.create_task(exchange.run(self._app))
+        self._server.tasks.add(task)
+        task.add_done_callback(self._server.tasks.discard)
 
     # --- limits --------------------------------------------------------------------------------------------------
 
     def _measure_head(self) -> int:
-        return len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
+        return len(self._url) + sum(len(name) + len(value) + 4 for name, value in self._headers)
 
     def _head_too_large(self) -> Refusal:
         return Refusal(431, f"the head of a request may have {self.limits.head_bytes} bytes", "head_too_large")
 
     def _look_at_the_clock(self) -> None:
         """End a connection whose head does not come to its end, that idles, or on which the client talks on."""
-        now, patience = self.loop.time(), self.limits.head_seconds
-        if self.transport.is_closing():
+        now, patience = self._loop.time(), self.limits.head_seconds
+        if self._transport.is_closing():
+            return
+        if self._is_deaf:
+            self._transport.abort()
             return
         if self._waits_since is not None:
             if now - self._waits_since > patience:
                 self._turn_away(Refusal(408, "the head of the request did not arrive in time", "client_timeout"))
-        elif self.cycle.response_complete:
-            answered_ago = now - self._idle_since
-            if answered_ago > (patience if self._is_in_body else self.timeout_keep_alive):
-                self.transport.close()
-        self._watchdog = self.loop.call_later(patience / 2, self._look_at_the_clock)
+        elif not self._queue and now - self._idle_since > (patience if self._incoming else self.keep_alive_seconds):
+            self._transport.close()
+        self._watchdog = self._loop.call_later(patience / 2, self._look_at_the_clock)
 
     def _turn_away(self, refusal: Refusal) -> None:
-        """Answer what cannot be read, unless an earlier request is still being answered, and end the connection."""
-        if self.transport.is_closing():
+        """Answer what cannot be read, after what was asked before it, and end the connection."""
+        self._state["events"][refusal.kind] += 1
+        unfinished, self._incoming = self._incoming, None
+        if unfinished is not None and unfinished in self._queue:
+            self._queue.remove(unfinished)
+            unfinished.lose()
+        if self._queue:  # the client learns by the end of the connection that nothing after these was read
+            self._is_deaf = True
+            self._queue[-1].keep_alive = False
             return
-        self.app_state["events"][refusal.kind] += 1
-        cycle = self.cycle
-        if cycle is not None and not cycle.response_complete:
-            if not self._is_in_body:  # the earlier request is whole: its answer may still go out
-                cycle.keep_alive = False
-                self.flow.pause_reading()
-                return
-            cycle.disconnected = True
-            cycle.message_event.set()
-        if not self.pipeline and (cycle is None or cycle.response_complete or not cycle.response_started):
-            self.transport.write(_compose(refusal))
-        self.transport.close()
+        if unfinished is None or not unfinished.has_started:
+            self._transport.write(_compose(refusal))
+        self._is_deaf = True
+        self._close_gently()
+
+    def _close_gently(self) -> None:
+        """Close; where the client may still be sending, let it read the answer first, which a reset would destroy."""
+        if not (self._is_deaf or self._incoming) or not self._transport.can_write_eof():
+            self._transport.close()
+            return
+        self._is_deaf = True
+        self._transport.write_eof()
+        if self._is_paused:
+            self._is_paused = False
+            self._transport.resume_reading()
+
+    def _linger(self, size: int) -> None:
+        self._lingered += size
+        if self._lingered > _LINGER_BYTES:
+            self._transport.abort()
+
+
+def _split_target(target: bytes) -> tuple[bytes, bytes]:
+    """Path and query of a request's target; raises a 400 Refusal for what is no address of ours."""
+    if b"#" in target:
+        raise malformed("an address has no fragment")
+    if not target.startswith(b"/"):
+        url = httptools.parse_url(target)
+        if not url.schema or not url.path:
+            raise malformed("this is no address")
+        return url.path, url.query or b""
+    path, _, query = target.partition(b"?")
+    return path, query
 
 
 def _compose(refusal: Refusal) -> bytes:
     body = refusal.body
     lines = [b"%s: %s\r\n" % header for header in refusal.headers]
     return b"%s%scontent-length: %d\r\nx-request-id: %s\r\nx-slipway-release: none\r\nconnection: close\r\n\r\n%s" % (
-        STATUS_LINE[refusal.status],
+        STATUS_LINES[refusal.status],
         b"".join(lines),
         len(body),
         accept_request_id(b""),

@@ -3,10 +3,9 @@
 import uvicorn
 
 from apps.gateway.app import Gateway
-from apps.gateway.protocol import StrictProtocol
+from apps.gateway.protocol import ClientConnection
 
 DRAIN_SECONDS = 30
-KEEP_ALIVE_SECONDS = 75
 
 
 def make_server(app: Gateway, host: str, port: int) -> uvicorn.Server:
@@ -19,7 +18,7 @@ def make_server(app: Gateway, host: str, port: int) -> uvicorn.Server:
         host=host,
         port=port,
         loop="uvloop",
-        http=StrictProtocol,
+        http=ClientConnection,
         ws="none",
         lifespan="on",
         proxy_headers=False,
@@ -27,7 +26,6 @@ def make_server(app: Gateway, host: str, port: int) -> uvicorn.Server:
         access_log=False,
         log_config=None,
         backlog=4096,
-        timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=DRAIN_SECONDS,
     )
     return uvicorn.Server(config)

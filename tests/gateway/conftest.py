@@ -103,12 +103,15 @@ class Gateway:
             answer = connection.getresponse()
             return Answer(answer.status, {k.lower(): v for k, v in answer.getheaders()}, answer.read())
 
-    def exchange_raw(self, data: bytes, timeout: float = 10.0) -> bytes:
-        """Send these bytes and return everything that comes back until the gateway closes."""
+    def exchange_raw(self, data: bytes, timeout: float = 2.0) -> bytes:
+        """Send these bytes and return everything that comes back until the gateway closes, or has nothing to say."""
+        received = b""
         with socket.create_connection(("127.0.0.1", self.port), timeout) as connection:
             connection.sendall(data)
-            connection.shutdown(socket.SHUT_WR)
-            return b"".join(iter(lambda: connection.recv(1 << 16), b""))
+            with contextlib.suppress(TimeoutError):
+                while part := connection.recv(1 << 16):
+                    received += part
+        return received
 
     # --- the inside ----------------------------------------------------------------------------------------------
 

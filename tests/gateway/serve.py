@@ -11,7 +11,7 @@ from pathlib import Path
 
 from apps.gateway.app import create_app
 from apps.gateway.config import GatewaySettings, Limits
-from apps.gateway.protocol import StrictProtocol
+from apps.gateway.protocol import ClientConnection
 from apps.gateway.serving import make_server
 from apps.gateway.tables import from_json
 
@@ -22,7 +22,7 @@ TOKEN = "token-of-the-tests"
 def main(port: int, home: Path) -> None:
     logging.basicConfig(level=logging.INFO)
     limits = Limits(**json.loads((home / "limits.json").read_text()))
-    StrictProtocol.limits = limits
+    ClientConnection.limits = limits
     settings = GatewaySettings(f"test:{port}", home / "gateway", PEPPER, TOKEN, limits)
     app = create_app(settings, lambda: from_json((home / "source.json").read_bytes()))
     make_server(app, "127.0.0.1", port).run()
