@@ -12,6 +12,7 @@ from apps.accounts.models import ApiKey, Project
 from apps.core.actors import Actor
 from apps.deployments.models import Deployment, Replica, Route
 from apps.library.models import MLModel, ModelVersion
+from apps.monitoring import sparklines
 from apps.monitoring.models import Alert
 from apps.monitoring.selectors import open_alerts
 from apps.monitoring.series import Track, read_tracks, read_whole
@@ -56,7 +57,8 @@ class Card:
     rps: float
     p99: float | None
     error_share: float | None
-    sparkline: list[float]
+    spark_line: str
+    spark_area: str
     alerts: int
 
     @property
@@ -217,7 +219,8 @@ def _card(endpoint: Endpoint, track: Track, alerts: int) -> Card:
         rps=sum(point.rps for point in recent) / 6,
         p99=track.whole.percentiles(99)[0],
         error_share=track.whole.error_share,
-        sparkline=track.rps(),
+        spark_line=sparklines.line(track.rps()),
+        spark_area=sparklines.area(track.rps()),
         alerts=alerts,
     )
 

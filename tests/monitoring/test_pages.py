@@ -1,0 +1,233 @@
+"""Every page answers each kind of person what they came for, in a fixed number of queries."""
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+from django.utils import timezone
+
+from apps.monitoring import services
+from apps.monitoring.alerting import evaluate_rules
+from apps.monitoring.models import Alert, AlertRule, Channel, Delivery
+from apps.monitoring.rollup import roll_up
+from apps.monitoring.spans import settled
+from tests.cast import Cast
+from tests.monitoring.traffic import serving, traffic
+
+SLUG = "digits-team"
+Page = Callable[..., str]
+
+
+@pytest.fixture
+def now() -> datetime:
+    return settled(timezone.now())
+
+
+@pytest.fixture
+def page(client: Client, cast: Cast) -> Page:
+    """Somebody opens a page: the text of the answer, which must have the expected status."""
+
+    def open_page(person: str, name: str, *args: object, status: int = 200, query: str = "", **headers: str) -> str:
+        client.force_login(cast.user(person))
+        answer = client.get(reverse(f"monitoring:{name}", args=[SLUG, *args]) + query, headers=headers)
+        assert answer.status_code == status
+        return answer.content.decode()
+
+    return open_page
+
+
+def busy(cast: Cast, now: datetime) -> AlertRule:
+    """Two endpoints under load, one of them slow at present, and a rule that notices."""
+    digits = serving(cast, "digits", live_at=now - timedelta(hours=2))
+    wine = serving(cast, "wine", live_at=now - timedelta(hours=1), replicas=1)
+    traffic(digits, now - timedelta(minutes=30), now, slow=(now - timedelta(minutes=5), now))
+    traffic(wine, now - timedelta(minutes=30), now, seed=2)
+    roll_up()
+    return services.create_rule(
+        actor=cast.actor("omar"),
+        project=cast.project,
+        endpoint=digits.endpoint,
+        name="Slow digits",
+        metric="latency_p99",
+        operator=">",
+        threshold=50.0,
+        window_seconds=60,
+        for_seconds=0,
+        severity="critical",
+    )
+
+
+def test_a_new_project_is_shown_its_first_steps(page: Page) -> None:
+    text = page("dana", "overview")
+    assert "Three steps to a live endpoint" in text
+    assert "Upload your first model" in text
+    assert "Upload your first model" not in page("vic", "overview")
+
+
+def test_the_overview_puts_the_unhealthy_endpoint_first(page: Page, cast: Cast, now: datetime) -> None:
+    busy(cast, now)
+    evaluate_rules()
+    text = page("omar", "overview")
+    assert text.index("digits</a></h3>") < text.index("wine</a></h3>")
+    assert "Slow digits" in text
+    assert "Waiting for you" in text
+    assert "Waiting for you" not in page("vic", "overview")
+
+
+def test_the_overview_asks_the_database_the_same_number_of_times(
+    page: Page, client: Client, cast: Cast, now: datetime, django_assert_max_num_queries: Callable
+) -> None:
+    busy(cast, now)
+    for index in range(4):
+        serving(cast, f"more-{index}", live_at=now, replicas=1)
+    page("omar", "badges")
+    with django_assert_max_num_queries(26):
+        client.get(reverse("monitoring:overview", args=[SLUG]))
+
+
+def test_the_monitoring_page_asks_the_database_the_same_number_of_times(
+    page: Page, client: Client, cast: Cast, now: datetime, django_assert_max_num_queries: Callable
+) -> None:
+    busy(cast, now)
+    for index in range(4):
+        serving(cast, f"more-{index}", live_at=now, replicas=1)
+    page("omar", "badges")
+    with django_assert_max_num_queries(12):
+        client.get(reverse("monitoring:monitoring", args=[SLUG]))
+
+
+@pytest.mark.parametrize(
+    "query", ["", "?range=24h&by=release", "?by=replica", "?compare=day", "?range=30d&compare=week"]
+)
+def test_every_way_to_look_at_all_endpoints_answers(page: Page, cast: Cast, now: datetime, query: str) -> None:
+    busy(cast, now)
+    text = page("vic", "monitoring", query=query)
+    assert "spark-line" in text
+    assert "digits" in text
+
+
+@pytest.mark.parametrize("query", ["", "&by=release", "&compare=day", "&range=6h", "&range=7d"])
+def test_one_endpoint_is_shown_in_full(page: Page, cast: Cast, now: datetime, query: str) -> None:
+    busy(cast, now)
+    text = page("vic", "monitoring", query=f"?endpoint=digits{query}")
+    assert text.count('class="chart-area"') == 6
+    assert "chart-latency-figure" in text
+
+
+def test_a_refresh_brings_the_figures_alone(page: Page, cast: Cast, now: datetime) -> None:
+    busy(cast, now)
+    text = page("vic", "endpoint_charts", "digits", query="?range=1h&part=data")
+    assert text.count("application/json") == 6
+    assert "chart-area" not in text
+
+
+def test_an_unknown_range_is_refused_with_what_there_is(page: Page, cast: Cast, now: datetime) -> None:
+    busy(cast, now)
+    assert "15m, 1h, 6h" in page("vic", "monitoring", query="?range=2h", status=422)
+    assert "ends before it begins" in page(
+        "vic", "monitoring", query="?from=2026-05-02T00:00:00Z&to=2026-05-01T00:00:00Z", status=422
+    )
+
+
+def test_strangers_find_nothing(page: Page, cast: Cast, now: datetime) -> None:
+    rule = busy(cast, now)
+    for name, *args in (
+        ["overview"],
+        ["badges"],
+        ["monitoring"],
+        ["endpoint_charts", "digits"],
+        ["alerts"],
+        ["rules"],
+        ["rule", rule.pk],
+        ["channels"],
+    ):
+        page("sam", name, *args, status=404)
+
+
+def test_the_badges_count_what_waits(page: Page, cast: Cast, now: datetime) -> None:
+    busy(cast, now)
+    evaluate_rules()
+    assert "firing: </span>1</span>" in page("vic", "badges")
+
+
+def test_an_operator_acknowledges_with_a_note(page: Page, client: Client, cast: Cast, now: datetime) -> None:
+    busy(cast, now)
+    evaluate_rules()
+    alert = Alert.objects.get()
+    assert "Acknowledge" in page("omar", "alerts")
+    client.post(reverse("monitoring:acknowledge", args=[SLUG, alert.pk]), {"note": "Restarting the node"})
+    alert.refresh_from_db()
+    assert (alert.state, alert.acknowledged_by) == ("acknowledged", cast.user("omar"))
+    assert "Restarting the node" in page("vic", "alerts")
+
+
+def test_a_viewer_may_look_but_not_acknowledge(page: Page, client: Client, cast: Cast, now: datetime) -> None:
+    busy(cast, now)
+    evaluate_rules()
+    assert 'name="note"' not in page("vic", "alerts")
+    answer = client.post(reverse("monitoring:acknowledge", args=[SLUG, Alert.objects.get().pk]))
+    assert answer.status_code == 403
+
+
+SENTENCE = {
+    "metric": "latency_p99",
+    "window_seconds": "60",
+    "operator": ">",
+    "threshold": "50",
+    "for_seconds": "0",
+    "severity": "warning",
+    "is_enabled": "on",
+}
+
+
+def test_a_rule_is_written_as_a_sentence(page: Page, client: Client, cast: Cast, now: datetime) -> None:
+    endpoint = busy(cast, now).endpoint
+    assert "rule-sentence" in page("omar", "rule_new", query=f"?endpoint={endpoint.pk}")
+    client.post(reverse("monitoring:rule_new", args=[SLUG]), {**SENTENCE, "endpoint": endpoint.pk})
+    rule = AlertRule.objects.get(name="p99 latency of digits")
+    assert (rule.threshold, rule.for_seconds, rule.is_enabled) == (50, 0, True)
+    assert "p99 latency of digits over 1 minute is above 50 ms at once." in page("vic", "rules")
+    page("vic", "rule_new", status=403)
+
+
+def test_a_rule_that_cannot_be_says_why(client: Client, cast: Cast, now: datetime) -> None:
+    endpoint = busy(cast, now).endpoint
+    client.force_login(cast.user("omar"))
+    answer = client.post(
+        reverse("monitoring:rule_new", args=[SLUG]), {**SENTENCE, "endpoint": endpoint.pk, "threshold": "-1"}
+    )
+    assert answer.status_code == 422
+    assert AlertRule.objects.count() == 1
+
+
+def test_the_preview_says_when_it_would_have_fired(page: Page, cast: Cast, now: datetime) -> None:
+    endpoint = busy(cast, now).endpoint
+    query = "?" + "&".join(f"{name}={value}" for name, value in {**SENTENCE, "endpoint": endpoint.pk}.items())
+    assert "would have fired <strong>once</strong>" in page("omar", "rule_preview", query=query)
+    assert "would not have fired" in page("omar", "rule_preview", query=query.replace("threshold=50", "threshold=5000"))
+
+
+def test_a_webhooks_secret_is_shown_once(page: Page, client: Client, cast: Cast, queue: list) -> None:
+    client.force_login(cast.user("omar"))
+    answer = client.post(
+        reverse("monitoring:channel_new", args=[SLUG]),
+        {"name": "on-call", "kind": "webhook", "url": "https://hooks.example.com/x"},
+    )
+    assert "whsec_" in answer.content.decode()
+    assert answer.headers["Cache-Control"] == "no-store"
+    channel = Channel.objects.get()
+    assert "whsec_" not in page("omar", "channel", channel.pk)
+    client.post(reverse("monitoring:channel_test", args=[SLUG, channel.pk]))
+    assert Delivery.objects.get().event == "channel.test"
+    assert "A test from Slipway" in page("vic", "channel", channel.pk)
+
+
+def test_a_channel_needs_the_address_of_its_kind(client: Client, cast: Cast) -> None:
+    client.force_login(cast.user("omar"))
+    new = reverse("monitoring:channel_new", args=[SLUG])
+    assert client.post(new, {"name": "a", "kind": "webhook", "url": "nonsense"}).status_code == 422
+    assert client.post(new, {"name": "a", "kind": "mail", "to": "ada@example.com, nobody"}).status_code == 422
+    assert client.post(new, {"name": "a", "kind": "mail", "to": "ada@example.com, b@example.com"}).status_code == 302
+    assert Channel.objects.get().config == {"to": ["ada@example.com", "b@example.com"]}
