@@ -120,6 +120,7 @@ class Verdict:
     golden: Mapping[str, Any] = field(default_factory=dict)  # {"request": {"inputs": …}, "response": {"outputs": …}}
     profile: Mapping[str, Any] = field(default_factory=dict)  # file_bytes memory_bytes latency_ms{p50 p99 batch_8 …}
     parity: Mapping[str, Any] = field(default_factory=dict)  # {"samples", "max_abs_diff", "tolerance", "passed"}
+    trusted: tuple[str, ...] = ()  # types that a skops file may load: from our list, never from the file
 
 
 # --- building ---------------------------------------------------------------------------------------------------

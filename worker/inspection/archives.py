@@ -1,0 +1,229 @@
+"""Reads zip and tar files without the standard library's modules for them, which are unsafe in some supported Pythons.
+
+Regular files with plain names only; sizes, counts and ratios are checked while streaming. Nothing is ever extracted under a
+name from the archive: each file is written under a number of ours.
+"""
+
+import os
+import re
+import struct
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from worker.inspection.refusals import Refusal
+from worker.specs import Message, gettext_noop
+
+ENTRIES = 10_000
+RATIO = 100
+RATIO_FREE = 32 << 20  # small files may be as repetitive as they like
+CHUNK = 1 << 20
+
+_PART = re.compile(r"[A-Za-z0-9._-]{1,128}")
+_LITTER = re.compile(r"(?:__MACOSX/.*|(?:.*/)?(?:\._[^/]*|\.DS_Store|Thumbs\.db))")  # what desktops add on their own
+
+Buffer = Any  # bytes or mmap
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One regular file of an archive: where its stored bytes lie and what they should become."""
+
+    name: str
+    start: int
+    stored: int
+    size: int
+    deflated: bool = False
+    crc: int | None = None
+
+
+def read_zip(data: Buffer, entries: int = ENTRIES) -> list[Entry]:
+    """The regular files of a zip archive, in the order of their bytes.
+
+    Refuses what two readers could see differently: comments, prepended or trailing bytes, overlapping or duplicate entries,
+    local headers that contradict the directory; and encryption, links, zip64 and methods other than store and deflate.
+    """
+    end = len(data) - 22
+    if end < 0 or data[end : end + 4] != b"PK\x05\x06" or data[max(end - 20, 0) : max(end - 16, 0)] == b"PK\x06\x07":
+        raise _broken(
+            gettext_noop(
+                "The archive cannot be read: its directory is missing, or it is larger than this reader takes."
+            )
+        )
+    disk, first_disk, here, total, size, start, comment = struct.unpack("<HHHHIIH", data[end + 4 : end + 22])
+    if disk or first_disk or comment or here != total or start + size != end or total > entries:
+        raise _broken(gettext_noop("The archive cannot be read: its directory is unusual or too long."))
+    found, position = [], start
+    for _ in range(total):
+        entry, position = _read_directory_entry(data, position, end)
+        if entry:
+            found.append(entry)
+    if position != end:
+        raise _broken(gettext_noop("The archive cannot be read: its directory does not end where it should."))
+    found.sort(key=lambda entry: entry.start)
+    previous_end = 0
+    for entry in found:
+        if entry.start < previous_end or entry.start + entry.stored > start:
+            raise _broken(gettext_noop("The archive cannot be read: its entries overlap."))
+        previous_end = entry.start + entry.stored
+    return _distinct(found)
+
+
+def _read_directory_entry(data: Buffer, position: int, end: int) -> tuple[Entry | None, int]:
+    header = data[position : position + 46]
+    if len(header) < 46 or header[:4] != b"PK\x01\x02":
+        raise _broken(gettext_noop("The archive cannot be read: its directory is damaged."))
+    made_by, _, flags, method, _, _, crc, stored, size, name_length, extra, comment = struct.unpack(
+        "<HHHHHHIIIHHH", header[4:34]
+    )
+    mode, offset = struct.unpack("<II", header[38:46])
+    following = position + 46 + name_length + extra + comment
+    raw = data[position + 46 : position + 46 + name_length]
+    if following > end or comment or flags & 0x2041 or 0xFFFFFFFF in (stored, size, offset):
+        raise _broken(gettext_noop("The archive cannot be read: an entry is encrypted, commented or too large."))
+    name = _plain_name(raw)
+    if name.endswith("/") or _LITTER.fullmatch(name):
+        return None, following
+    kind = (mode >> 16) & 0o170000 if made_by >> 8 == 3 else 0
+    if kind not in (0, 0o100000) or method not in (0, 8) or (method == 0 and stored != size):
+        raise _broken(
+            gettext_noop("The archive cannot be read: an entry is a link, a device or packed in an unusual way.")
+        )
+    local = data[offset : offset + 30]
+    if len(local) < 30 or local[:4] != b"PK\x03\x04" or struct.unpack("<H", local[8:10])[0] != method:
+        raise _broken(gettext_noop("The archive cannot be read: an entry contradicts the directory."))
+    local_name, local_extra = struct.unpack("<HH", local[26:30])
+    if data[offset + 30 : offset + 30 + local_name] != raw:
+        raise _broken(gettext_noop("The archive cannot be read: an entry contradicts the directory."))
+    return Entry(_checked(name), offset + 30 + local_name + local_extra, stored, size, method == 8, crc), following
+
+
+def read_tar(data: Buffer) -> list[Entry]:
+    """The regular files of an uncompressed tar archive (ustar, with pax and GNU long names)."""
+    found: list[Entry] = []
+    position, long_name = 0, ""
+    while position + 512 <= len(data):
+        header = data[position : position + 512]
+        if not header.strip(b"\0"):
+            return _distinct(found)
+        size, kind = _tar_number(header[124:136]), header[156:157]
+        if sum(header) - sum(header[148:156]) + 256 != _tar_number(header[148:156]) or position + 512 + size > len(
+            data
+        ):
+            raise _broken(
+                gettext_noop("The archive cannot be read: a header is damaged, or the file ends in the middle.")
+            )
+        start = position + 512
+        position = start + -(-size // 512) * 512
+        if kind in (b"x", b"L"):
+            long_name = _long_name(data[start : start + min(size, CHUNK)], kind)
+            continue
+        name, long_name = long_name or _tar_name(header), ""
+        if kind in (b"g", b"5") or _LITTER.fullmatch(name):
+            continue
+        if kind not in (b"0", b"\0"):
+            raise _broken(gettext_noop("The archive cannot be read: an entry is a link or a device."))
+        found.append(Entry(_checked(name), start, size, size))
+        if len(found) > ENTRIES:
+            raise _broken(gettext_noop("The archive cannot be read: it has too many entries."))
+    raise _broken(gettext_noop("The archive cannot be read: it has no end."))
+
+
+def _tar_number(field: bytes) -> int:
+    text = field.strip(b" \0")
+    if not re.fullmatch(rb"[0-7]{0,11}", text):
+        raise _broken(gettext_noop("The archive cannot be read: a number in a header is unusual."))
+    return int(text or b"0", 8)
+
+
+def _tar_name(header: bytes) -> str:
+    prefix = header[345:500].split(b"\0")[0] if header[257:263] == b"ustar\0" else b""
+    name = header[:100].split(b"\0")[0]
+    return _plain_name(prefix + b"/" + name if prefix else name)
+
+
+def _long_name(content: bytes, kind: bytes) -> str:
+    if kind == b"L":
+        return _plain_name(content.rstrip(b"\0"))
+    found = re.search(rb"(?:^|\n)\d{1,6} path=([^\n]*)\n", content)
+    return _plain_name(found[1]) if found else ""
+
+
+def _plain_name(raw: bytes) -> str:
+    return raw.decode("utf-8", "replace").removeprefix("./")
+
+
+def _checked(name: str) -> str:
+    parts = name.split("/")
+    if not 1 <= len(parts) <= 8 or not all(_PART.fullmatch(part) and part.strip(".") for part in parts):
+        raise Refusal(
+            Message(
+                gettext_noop("The archive holds a file named “%(name)s”, which is not a plain name."),
+                {"name": name[:100]},
+            ),
+            Message(
+                gettext_noop(
+                    "Use only letters, digits, dots, hyphens and underscores in names, at most eight folders deep."
+                )
+            ),
+        )
+    return name
+
+
+def _distinct(found: list[Entry]) -> list[Entry]:
+    if len({entry.name.casefold() for entry in found}) != len(found):
+        raise _broken(gettext_noop("The archive cannot be read: two entries have the same name."))
+    return found
+
+
+def stream(data: Buffer, entry: Entry) -> Iterator[bytes]:
+    """The content of one entry, in pieces; refuses one that is not what the directory promised."""
+    if entry.size > RATIO_FREE and entry.size > entry.stored * RATIO:
+        raise _broken(gettext_noop("The archive cannot be read: an entry is packed too tightly to be a model."))
+    unpacker = zlib.decompressobj(-15) if entry.deflated else None
+    size, crc = 0, 0
+    for position in range(entry.start, entry.start + entry.stored, CHUNK):
+        piece = data[position : min(position + CHUNK, entry.start + entry.stored)]
+        while piece:
+            plain = unpacker.decompress(piece, CHUNK) if unpacker else piece
+            piece = unpacker.unconsumed_tail if unpacker else b""
+            size, crc = size + len(plain), zlib.crc32(plain, crc)
+            if size > entry.size:
+                raise _broken(gettext_noop("The archive cannot be read: an entry is larger than it says."))
+            yield plain
+    if (
+        size != entry.size
+        or (entry.crc is not None and crc != entry.crc)
+        or (unpacker and (not unpacker.eof or unpacker.unused_data))
+    ):
+        raise _broken(gettext_noop("The archive cannot be read: an entry is damaged."))
+
+
+def read(data: Buffer, entry: Entry, limit: int) -> bytes:
+    """One entry of at most ``limit`` bytes, whole."""
+    if entry.size > limit:
+        raise _broken(gettext_noop("The archive cannot be read: an entry is too large."))
+    return b"".join(stream(data, entry))
+
+
+def extract(data: Buffer, entries: list[Entry], folder: Path, limit: int) -> list[Path]:
+    """Write each entry under a number of ours, in their order; together at most ``limit`` bytes."""
+    if sum(entry.size for entry in entries) > limit:
+        raise _broken(gettext_noop("The archive cannot be read: its content is too large."))
+    folder.mkdir(mode=0o700)
+    paths = [folder / str(index) for index in range(len(entries))]
+    for path, entry in zip(paths, entries, strict=True):
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o440)
+        with os.fdopen(descriptor, "wb") as file:
+            for piece in stream(data, entry):
+                file.write(piece)
+    return paths
+
+
+def _broken(reason: str) -> Refusal:
+    return Refusal(
+        Message(reason),
+        Message(gettext_noop("Upload the model file itself, or pack it again as a plain .zip or .tar.gz.")),
+    )

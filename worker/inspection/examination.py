@@ -1,0 +1,255 @@
+"""One examination from the first byte to the verdict: the checks in their order, each reported as it goes."""
+
+import time
+from collections.abc import Callable, Generator, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from worker import sandbox
+from worker.inspection import allowlist, intake, outcomes, probing, safety, serving
+from worker.inspection.probing import Event, Garbled
+from worker.inspection.refusals import Refusal
+from worker.inspection.safety import Safety
+from worker.inspection.serving import Served
+from worker.sandbox import Limits, Outcome, Wall
+from worker.specs import Evidence, ExamineSpec, Message, Verdict, gettext_noop
+
+_LIMITS_ONLY = Wall("none", Message(gettext_noop("No sandbox on this machine: limits only")))
+
+# Whose graph it is, by what the exporter calls itself.
+_PRODUCERS = {"pytorch": "pytorch", "skl2onnx": "scikit-learn", "tf2onnx": "tensorflow", "keras2onnx": "keras"}
+
+Facts = Mapping[str, Any]
+Steps = Generator[Evidence, None, bool]
+
+
+def examine(spec: ExamineSpec) -> Iterator[Evidence | Verdict]:
+    """Evidence of each check, first as running and then with its outcome, and at last exactly one verdict.
+
+    The checks come in the order of ``outcomes.CHECKS``; after a failed one the rest is skipped. Uploaded code is never run
+    outside the sandbox, and a crash in there is a failed check. Raises ToolError only where the machine itself fails.
+    """
+    examination = _Examination(spec)
+    is_accepted = yield from examination.run()
+    yield examination.verdict() if is_accepted else Verdict(accepted=False)
+
+
+@dataclass
+class _Examination:
+    spec: ExamineSpec
+    done: set[str] = field(default_factory=set)  # checks with an outcome
+    current: str = ""  # the check that has begun and not ended
+    facts: dict[str, Facts] = field(default_factory=dict)  # what the probes reported, by check
+    wall: Wall = _LIMITS_ONLY
+    found: intake.Intake = field(init=False)
+    safe: Safety = field(init=False)
+    served: Served = field(init=False)
+
+    def run(self) -> Steps:
+        for step in (self.content, self.safety, self.sandbox, self.examining, self.profile):
+            if not (yield from step()):
+                yield from (outcomes.skipped(check) for check in outcomes.CHECKS if check not in self.done)
+                return False
+        return True
+
+    # --- without opening it ---------------------------------------------------------------------------------------
+
+    def content(self) -> Steps:
+        return (yield from self._check("content", self._take_in))
+
+    def _take_in(self) -> Evidence:
+        found = self.found = intake.take_in(self.spec.files, self.spec.scratch)
+        shown = {"format": intake.ACCEPTED[found.model.kind].title, "megabytes": f"{found.model.size / 1e6:.3g}"}
+        details = {
+            "kind": found.model.kind, "bytes": found.model.size, "name": found.model.name, "layers": list(found.model.layers),
+            "archive": found.archive, "beside": list(found.beside), "labels": len(found.labels),
+        }  # fmt: skip
+        summary = Message(gettext_noop("%(format)s, %(megabytes)s MB, told by its content"), shown)
+        return Evidence("content", "passed", summary, details=details)
+
+    def safety(self) -> Steps:
+        return (yield from self._check("safety", self._judge))
+
+    def _judge(self) -> Evidence:
+        self.safe = safety.judge(self.found)
+        return Evidence("safety", "passed", self.safe.summary, details={"tier": self.safe.tier, **self.safe.details})
+
+    def sandbox(self) -> Steps:
+        return (yield from self._check("sandbox", self._choose_wall))
+
+    def _choose_wall(self) -> Evidence:
+        wall = sandbox.strongest()
+        if wall:
+            self.wall = wall
+            return Evidence("sandbox", "passed", wall.description, details={"wall": wall.kind})
+        advice = Message(
+            gettext_noop("Ask an administrator to install bubblewrap, or upload an ONNX file, which needs no sandbox.")
+        )
+        if self.safe.tier:
+            raise Refusal(
+                Message(gettext_noop("This machine has no sandbox, and a pickle is opened nowhere else.")), advice
+            )
+        reason = Message(
+            gettext_noop(
+                "This machine has no sandbox. The format cannot run code, so it is examined under limits alone."
+            )
+        )
+        return Evidence("sandbox", "warned", self.wall.description, reason, advice, {"wall": self.wall.kind})
+
+    def _check(self, name: str, act: Callable[[], Evidence]) -> Steps:
+        """Run one check of this process and report it; a refusal is its outcome."""
+        yield self._begin(name)
+        start = time.monotonic()
+        try:
+            evidence = act()
+        except Refusal as refusal:
+            evidence = outcomes.refused(name, refusal)
+        yield self._end(replace(evidence, seconds=round(time.monotonic() - start, 3)))
+        return evidence.state != "failed"
+
+    def _begin(self, check: str) -> Evidence:
+        self.current = check
+        return outcomes.running(check)
+
+    def _end(self, evidence: Evidence) -> Evidence:
+        self.current = ""
+        self.done.add(evidence.check)
+        return evidence
+
+    # --- in the sandbox -------------------------------------------------------------------------------------------
+
+    def examining(self) -> Steps:
+        """Load, signature, predict and convert in one process, so that the file is opened once.
+
+        Where the conversion takes the process down with it, a second run leaves the conversion out.
+        """
+        folder = self._folder("examining")
+        is_fine = yield from self._probe("examining", self._request(), folder, retry_from="convert")
+        if not is_fine and self.current == "convert":
+            folder = self._folder("examining-again")
+            is_fine = yield from self._probe("examining", self._request(is_native=True), folder)
+        if is_fine and self.safe.loader == "onnx":
+            yield from self._check("convert", self._serve_as_is)
+        return is_fine and (yield from self._accept_served(folder))
+
+    def _serve_as_is(self) -> Evidence:
+        self.facts["convert"] = {}
+        return Evidence("convert", "passed", Message(gettext_noop("Already ONNX; served as it is")))
+
+    def _accept_served(self, folder: Path) -> Steps:
+        """Look at the file to serve and at the reported signature before the next probe opens it."""
+        try:
+            serving.signature(self.facts["signature"])
+            self.served = serving.choose(self.found, self.facts["convert"], folder)
+        except (Garbled, Refusal, KeyError):
+            self.done.discard("convert")
+            yield self._end(outcomes.failed("convert", "garbled", {}))
+            return False
+        return True
+
+    def profile(self) -> Steps:
+        request = {
+            **self._request(path=str(self.served.path.resolve())), "served": self.served.format,
+            "inputs": self.facts["signature"]["inputs"], "example": self.facts["predict"].get("example"),
+        }  # fmt: skip
+        if not (yield from self._probe("profiling", request, self._folder("profiling"))):
+            return False
+        try:
+            serving.signature(self.facts["profile"])
+        except (Garbled, KeyError):
+            yield self._end(outcomes.failed("profile", "garbled", {}))
+            return False
+        return True
+
+    def _request(self, **more: Any) -> dict[str, Any]:
+        return {
+            "path": str(self.found.model.path.resolve()), "kind": self.safe.loader, "allowed": sorted(allowlist.load()),
+            "example": self.spec.example, **more,
+        }  # fmt: skip
+
+    def _folder(self, name: str) -> Path:
+        folder = self.spec.scratch.resolve() / name
+        folder.mkdir(mode=0o700)
+        return folder
+
+    def _probe(self, probe: str, request: dict[str, Any], folder: Path, *, retry_from: str = "") -> Steps:
+        """Run a probe and report its checks; one that it began and did not end is where it crashed.
+
+        A crash in ``retry_from`` is not reported: ``current`` tells the caller.
+        """
+        try:
+            for event in probing.run(probe, request, folder, [Path(request["path"])], self._limits, self.wall):
+                if isinstance(event, Outcome):
+                    return (yield from self._crash(event, retry_from))
+                if event.check in outcomes.PROBED[probe] and event.check not in self.done:
+                    yield self._follow(event)
+                    if event.state == "failed":
+                        return False
+        except Garbled:
+            yield self._end(outcomes.failed(self.current or outcomes.PROBED[probe][0], "garbled", {}))
+        return False
+
+    def _follow(self, event: Event) -> Evidence:
+        if event.state == "running":
+            return self._begin(event.check)
+        self.facts[event.check] = event.facts
+        return self._end(outcomes.evidence(event))
+
+    def _crash(self, outcome: Outcome, retry_from: str) -> Steps:
+        """Whether the probe ended well: with code 0 and nothing left open."""
+        if outcome.exit_code == 0 and not self.current:
+            return True
+        self.current = self.current or next(check for check in outcomes.CHECKS if check not in self.done)
+        if self.current != retry_from:
+            facts = {"seconds": int(self.spec.seconds), "megabytes": self.spec.memory_bytes // 1_000_000}
+            yield self._end(outcomes.crashed(self.current, outcome, facts))
+        return False
+
+    @property
+    def _limits(self) -> Limits:
+        seconds = max(int(self.spec.seconds), 1)
+        return Limits(memory_bytes=self.spec.memory_bytes, seconds=self.spec.seconds, cpu_seconds=seconds)
+
+    # --- the end --------------------------------------------------------------------------------------------------
+
+    def verdict(self) -> Verdict:
+        accepted, profile = intake.ACCEPTED[self.found.model.kind], self.facts["profile"]
+        framework, version = self._framework(accepted.framework)
+        return Verdict(
+            accepted=True,
+            format=accepted.format,
+            framework=framework,
+            framework_version=version,
+            tier=self.safe.tier,
+            signature=serving.signature(profile),
+            served_path=self.served.path,
+            served_format=self.served.format,
+            served_name=self.served.name,
+            requirements=tuple(map(str, profile.get("requirements", ()))),
+            labels=self._labels(),
+            golden=profile.get("golden", {}),
+            profile={
+                key: profile.get(key) for key in ("file_bytes", "memory_bytes", "model_memory_bytes", "latency_ms")
+            },
+            parity=self.facts["convert"].get("parity") or {},
+            trusted=self.served.trusted,
+        )
+
+    def _framework(self, framework: str) -> tuple[str, str]:
+        """The library that made the model and its version, where the file tells."""
+        load = self.facts["load"]
+        if framework == "onnx":
+            outline = self.found.outline
+            made_by = _PRODUCERS.get(outline.producer.casefold(), "onnx")
+            return made_by, outline.producer_version if made_by == outline.producer.casefold() else ""
+        version = load.get("written_by") or max(self.safe.versions, default="") or load.get("version", "")
+        return framework, str(version)
+
+    def _labels(self) -> tuple[str, ...]:
+        """Names of the classes: those the model knows as words, else those of the labels file, else the model's numbers."""
+        classes = tuple(str(name) for name in self.facts["signature"].get("classes") or ())
+        has_words = any(not name.lstrip("-").isdigit() for name in classes)
+        if classes and (has_words or len(classes) != len(self.found.labels)):
+            return classes
+        return self.found.labels

@@ -1,0 +1,85 @@
+"""Takes off compression, one layer at a time, into a file of ours, within limits."""
+
+import bz2
+import lzma
+import os
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from worker.inspection.archives import CHUNK, RATIO, RATIO_FREE
+from worker.inspection.refusals import Refusal
+from worker.specs import Message, gettext_noop
+
+DEPTH = 2
+
+# An lzma decoder may not take more than this for its dictionary.
+_LZMA_MEMORY = 128 << 20
+
+_UNPACKERS: dict[str, Callable[[], Any]] = {
+    "zlib": lambda: zlib.decompressobj(15),
+    "gzip": lambda: zlib.decompressobj(31),
+    "bz2": bz2.BZ2Decompressor,
+    "xz": lambda: lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=_LZMA_MEMORY),
+    "lzma": lambda: lzma.LZMADecompressor(lzma.FORMAT_ALONE, memlimit=_LZMA_MEMORY),
+}
+KINDS = frozenset(_UNPACKERS)
+
+
+def unwrap(source: Path, kind: str, target: Path, limit: int) -> None:
+    """Write what ``source`` holds under its outer layer to ``target``: at most ``limit`` bytes, not too tightly packed."""
+    unpacker = _UNPACKERS[kind]()
+    descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o440)
+    taken = written = 0
+    with open(source, "rb") as packed, os.fdopen(descriptor, "wb") as plain:
+        while piece := packed.read(CHUNK):
+            taken += len(piece)
+            for part in _pieces(unpacker, kind, piece):
+                written += len(part)
+                if written > limit or (written > RATIO_FREE and written > taken * RATIO):
+                    raise _refuse(
+                        gettext_noop(
+                            "The compressed file cannot be unpacked: unpacked it is far larger than a model of its size can be."
+                        )
+                    )
+                plain.write(part)
+            if unpacker.eof and (unpacker.unused_data or packed.read(1)):
+                raise _refuse(
+                    gettext_noop(
+                        "The compressed file cannot be unpacked: something follows the end of the compressed part."
+                    )
+                )
+    if not unpacker.eof:
+        raise _refuse(gettext_noop("The compressed file cannot be unpacked: it ends in the middle."))
+
+
+def _pieces(unpacker: Any, kind: str, piece: bytes) -> Any:
+    """What comes out for one piece that goes in, never more than a chunk at a time."""
+    try:
+        yield unpacker.decompress(piece, CHUNK)
+        while not unpacker.eof and (
+            getattr(unpacker, "unconsumed_tail", b"") or not getattr(unpacker, "needs_input", True)
+        ):
+            yield unpacker.decompress(getattr(unpacker, "unconsumed_tail", b""), CHUNK)
+    except (zlib.error, OSError, lzma.LZMAError, EOFError, MemoryError) as error:
+        raise _refuse(
+            gettext_noop("The compressed file cannot be unpacked: its compressed data is damaged.")
+        ) from error
+
+
+def _refuse(reason: str) -> Refusal:
+    return Refusal(
+        Message(reason),
+        Message(gettext_noop("Save the model again and upload the whole file, compressed or not.")),
+    )
+
+
+def first_bytes(source: Path, kind: str, count: int) -> bytes:
+    """The first bytes under the outer layer, or fewer where they cannot be had."""
+    try:
+        with open(source, "rb") as packed:
+            piece: bytes = _UNPACKERS[kind]().decompress(packed.read(CHUNK), count)
+            return piece
+    except (zlib.error, OSError, lzma.LZMAError, EOFError, MemoryError):
+        return b""

@@ -1,0 +1,34 @@
+"""What XGBoost's and LightGBM's boosters have in common: a matrix in, ``output`` out."""
+
+from typing import Any
+
+import numpy as np
+
+from worker.inspection.probes.models import Arrays, Origin, Tensor, datatype_of
+
+Splits = list[tuple[int, float]]  # column, threshold
+
+
+class Booster:
+    """A booster with our signature around it. Each library says how it predicts and where its trees split."""
+
+    library = ""
+
+    def __init__(self, booster: Any, width: int, objective: str) -> None:
+        self.booster = booster
+        self.objective = objective
+        self.inputs = [Tensor("input", "FP32", (-1, width))]
+        self.outputs: list[Tensor] = []
+        self.origin = Origin("Booster", notes={"objective": objective})
+
+    def predict(self, arrays: Arrays) -> Arrays:
+        return {"output": np.asarray(self.compute(arrays["input"]))}
+
+    def compute(self, rows: np.ndarray) -> Any:
+        raise NotImplementedError
+
+    def splits(self) -> Splits:
+        raise NotImplementedError
+
+    def learn_outputs(self, answers: Arrays) -> None:
+        self.outputs = [Tensor(name, datatype_of(array), (-1, *array.shape[1:])) for name, array in answers.items()]

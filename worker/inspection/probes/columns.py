@@ -1,0 +1,99 @@
+"""Which inputs a scikit-learn model takes: one table of numbers, text, or a tensor for each column."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from sklearn.compose import ColumnTransformer
+from sklearn.pipeline import FeatureUnion, Pipeline
+
+from worker.inspection.probes.models import Tensor
+from worker.inspection.probes.reporting import Failure
+
+INPUT = "input"
+
+
+def inputs_of(model: Any) -> list[Tensor]:
+    """The inputs by our convention: ``input``, or one tensor for each column where columns are of different kinds."""
+    first = first_step(model)
+    if reads_text(first):
+        return [Tensor(INPUT, "BYTES", (-1,))]
+    width = getattr(model, "n_features_in_", None) or getattr(first, "n_features_in_", None)
+    if width is None:
+        raise Failure("no_width")
+    types = column_types(first, int(width))
+    if isinstance(first, ColumnTransformer) and (len(set(types)) > 1 or chooses_by_name(first)):
+        return [
+            Tensor(name, word, (-1, 1))
+            for name, word in zip(column_names(model, first, int(width)), types, strict=True)
+        ]
+    return [Tensor(INPUT, types[0], (-1, int(width)))]
+
+
+def first_step(model: Any) -> Any:
+    """The part that sees the input first: through pipelines and searches."""
+    while True:
+        if isinstance(model, Pipeline):
+            steps = [step for _, step in model.steps if step not in (None, "passthrough")]
+            model = steps[0] if steps else model
+            if not steps:
+                return model
+        elif hasattr(model, "best_estimator_"):
+            model = model.best_estimator_
+        elif isinstance(model, FeatureUnion) and reads_text(first_step(model.transformer_list[0][1])):
+            model = model.transformer_list[0][1]
+        else:
+            return model
+
+
+def reads_text(step: Any) -> bool:
+    return hasattr(step, "build_analyzer")
+
+
+def column_names(model: Any, first: Any, width: int) -> list[str]:
+    names = getattr(model, "feature_names_in_", None)
+    names = getattr(first, "feature_names_in_", None) if names is None else names
+    return [str(name) for name in names] if names is not None else [f"x{index}" for index in range(width)]
+
+
+def chooses_by_name(transformer: ColumnTransformer) -> bool:
+    """Whether columns are chosen by name, so that the converted graph has to know them one by one."""
+    return hasattr(transformer, "feature_names_in_")
+
+
+def column_types(first: Any, width: int) -> list[str]:
+    """The datatype of each input column: BYTES where words are expected, FP32 elsewhere."""
+    types = ["FP32"] * width
+    if isinstance(first, ColumnTransformer):
+        for step, indices in branches(first):
+            for index, word in zip(indices, column_types(first_step(step), len(indices)), strict=True):
+                types[index] = "BYTES" if word == "BYTES" else types[index]
+        return types
+    if reads_text(first):
+        return ["BYTES"] * width
+    for index, values in enumerate(categories_of(first)[:width]):
+        if any(isinstance(value, str) for value in values):
+            types[index] = "BYTES"
+    return types
+
+
+def branches(transformer: ColumnTransformer) -> Iterator[tuple[Any, list[int]]]:
+    """Each fitted branch of a column transformer with the input columns it takes."""
+    for name, step, _ in transformer.transformers_:
+        if not isinstance(step, str):
+            yield step, [int(i) for i in np.atleast_1d(_indices(transformer, name))]
+
+
+def _indices(transformer: ColumnTransformer, name: str) -> Any:
+    indices = transformer._transformer_to_input_indices[name]
+    return range(transformer.n_features_in_)[indices] if isinstance(indices, slice) else list(indices)
+
+
+def categories_of(step: Any) -> list[list[Any]]:
+    """The known values of each column, where a step has learnt them."""
+    if getattr(step, "categories_", None) is not None:
+        return [list(values) for values in step.categories_]
+    statistics = getattr(step, "statistics_", None)
+    if statistics is not None and np.asarray(statistics).dtype == object:
+        return [[value] for value in statistics]
+    return []

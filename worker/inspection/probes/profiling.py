@@ -1,0 +1,82 @@
+"""Loads the file that will be served, in a fresh process, as the runtime does, and measures it."""
+
+import importlib
+import json
+import resource
+import statistics
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from worker.inspection.probes import reporting, samples
+from worker.inspection.probes.models import Arrays, Tensor, to_request, to_response
+from worker.inspection.probes.reporting import plain
+
+_HERE = "worker.inspection.probes."
+_OPENERS = {"onnx": "graphs", "skops": "skops_models", "xgboost": "xgboost_models", "lightgbm": "lightgbm_models"}
+_LIBRARIES = {
+    "onnx": ("onnxruntime",),
+    "skops": ("scikit-learn", "skops"),
+    "xgboost": ("xgboost",),
+    "lightgbm": ("lightgbm",),
+}
+
+BUDGET = 0.6  # seconds for the calls of one size
+CALLS = 200
+
+
+def main() -> None:
+    """One request, one check: profile."""
+    request, report = reporting.start()
+    with report.check("profile") as facts:
+        before = resident()
+        path, kind = Path(request["path"]), request["served"]
+        model = importlib.import_module(_HERE + _OPENERS[kind]).open_model(path, kind, frozenset(request["allowed"]))
+        inputs = [Tensor(**tensor) for tensor in request["inputs"]]
+        one = samples.from_request(request["example"], inputs) if request["example"] else samples.for_tensors(inputs, 1)
+        answers = model.predict(one)
+        model.learn_outputs(answers)
+        facts.update(
+            memory_bytes=resident(), model_memory_bytes=max(resident() - before, 0), file_bytes=path.stat().st_size
+        )
+        facts.update(inputs=[t.to_json() for t in model.inputs], outputs=[t.to_json() for t in model.outputs])
+        facts["latency_ms"] = latencies(model, one)
+        facts["requirements"] = ["==".join(reporting.installed(library)) for library in _LIBRARIES[kind]]
+        golden = plain({"request": to_request(one, model.inputs), "response": to_response(answers, model.outputs)})
+        facts["golden"] = golden if len(json.dumps(golden)) <= 2 * reporting.GOLDEN else {}
+
+
+def latencies(model: Any, one: Arrays) -> dict[str, float]:
+    """Milliseconds of one call with the example, and of calls with 8 and 32 rows where the number of rows is free."""
+    times = _measure(model, one)
+    found = {"p50": statistics.median(times), "p99": times[min(len(times) - 1, int(len(times) * 0.99))]}
+    if all(tensor.shape[:1] == (-1,) for tensor in model.inputs):
+        for size in (8, 32):
+            batch = {name: np.concatenate([array[:1]] * size) for name, array in one.items()}
+            found[f"batch_{size}"] = statistics.median(_measure(model, batch))
+    return {name: round(value * 1000, 4) for name, value in found.items()}
+
+
+def _measure(model: Any, arrays: Arrays) -> list[float]:
+    model.predict(arrays)
+    times: list[float] = []
+    stop = time.perf_counter() + BUDGET
+    while len(times) < CALLS and (not times or time.perf_counter() < stop):
+        begin = time.perf_counter()
+        model.predict(arrays)
+        times.append(time.perf_counter() - begin)
+    return sorted(times)
+
+
+def resident() -> int:
+    """Bytes of memory in use now; the peak so far where the kernel does not tell."""
+    try:
+        return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
+    except OSError:
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,98 @@
+"""Inputs made up for a model: around what it has learnt, so that every branch has a chance to be taken."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from worker.inspection.probes.models import DTYPES, Arrays, Tensor
+from worker.inspection.probes.reporting import Failure
+
+ROWS = 96
+LARGE = 20_000  # elements; above it whole numbers are used, which are short to write down
+
+Maker = Callable[[int], Arrays]  # so many rows of input
+
+
+@dataclass
+class Landscape:
+    """Where the values of each column lie, and where trees split them."""
+
+    center: np.ndarray
+    scale: np.ndarray
+    splits: list[tuple[int, float]]
+    exact: bool = True  # whether the splits apply to the input itself
+
+
+def plain(width: int, splits: list[tuple[int, float]]) -> Landscape:
+    """A landscape from splits alone."""
+    center, scale = np.zeros(width), np.ones(width)
+    for column in {column for column, _ in splits if column < width}:
+        values = np.array([value for at, value in splits if at == column and np.isfinite(value)])
+        if len(values):
+            center[column] = np.median(values)
+            scale[column] = np.std(values) or max(abs(center[column]) / 2, 0.5)
+    return Landscape(center, scale, splits)
+
+
+def rows(land: Landscape, count: int) -> np.ndarray:
+    """Rows of float32: two thirds scattered around the centre, one third sitting on splits or just beside them."""
+    rng = np.random.default_rng(20)
+    table = (land.center + land.scale * rng.normal(size=(count, len(land.center)))).astype(np.float32)
+    known = [(column, value) for column, value in land.splits if column < len(land.center) and np.isfinite(value)]
+    if known:
+        for row in range(0, count, 3):
+            for index in rng.integers(0, len(known), size=max(1, len(land.center) // 2)):
+                column, value = known[index]
+                table[row, column] = _beside(value, land.scale[column], land.exact, rng)
+    return np.nan_to_num(np.clip(table, -1e30, 1e30))
+
+
+def _beside(value: float, scale: float, exact: bool, rng: np.random.Generator) -> np.float32:
+    side = int(rng.integers(-1, 2))
+    if not exact:
+        return np.float32(value + (side or 1) * 1e-2 * scale)
+    return np.float32(value) if side == 0 else np.nextafter(np.float32(value), np.float32(side * np.inf))
+
+
+def for_tensors(inputs: list[Tensor], count: int) -> Arrays:
+    """Inputs for a graph, of which only names, types and shapes are known; free dimensions after the first become one."""
+    rng = np.random.default_rng(20)
+    return {tensor.name: _for_tensor(tensor, count, rng) for tensor in inputs}
+
+
+def _for_tensor(tensor: Tensor, count: int, rng: np.random.Generator) -> np.ndarray:
+    shape = tuple(1 if size < 0 else size for size in tensor.shape)
+    if tensor.shape and tensor.shape[0] < 0:
+        shape = (count, *shape[1:])
+    dtype = DTYPES[tensor.datatype]
+    if tensor.datatype == "BYTES":
+        return np.full(shape, "text", dtype=object)
+    if tensor.datatype.startswith("FP"):
+        large = int(np.prod(shape)) > LARGE
+        values = rng.integers(0, 2, size=shape) if large else np.round(rng.random(size=shape), 3)
+        return np.asarray(values, dtype=dtype)
+    return np.asarray(rng.integers(0, 2, size=shape), dtype=dtype)
+
+
+def from_request(example: dict[str, Any], inputs: list[Tensor]) -> Arrays:
+    """The user's own example as arrays; ``bad_example`` where it does not fit the signature."""
+    given = {item["name"]: item for item in example["inputs"]}
+    if len(given) == len(inputs) == 1:
+        given = {inputs[0].name: next(iter(given.values()))}
+    if set(given) != {tensor.name for tensor in inputs}:
+        raise Failure("bad_example", error="inputs " + ", ".join(sorted(given)))
+    return {tensor.name: _from_item(given[tensor.name], tensor) for tensor in inputs}
+
+
+def _from_item(item: dict[str, Any], tensor: Tensor) -> np.ndarray:
+    try:
+        array = np.array(item["data"], dtype=DTYPES[tensor.datatype]).reshape([int(size) for size in item["shape"]])
+    except (KeyError, TypeError, ValueError) as error:
+        raise Failure("bad_example", error=str(error)[:200]) from error
+    if len(array.shape) != len(tensor.shape) or any(
+        want not in (-1, size) for size, want in zip(array.shape, tensor.shape, strict=True)
+    ):
+        raise Failure("bad_example", error=f"{tensor.name}: shape {list(array.shape)}, expected {list(tensor.shape)}")
+    return array

@@ -1,0 +1,36 @@
+"""XGBoost: opens its JSON and UBJSON files."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xgboost
+
+from worker.inspection.probes.boosters import Booster, Splits
+
+
+class XGBooster(Booster):
+    library = "xgboost"
+
+    def compute(self, rows: np.ndarray) -> Any:
+        return self.booster.inplace_predict(np.ascontiguousarray(rows, dtype=np.float32), validate_features=False)
+
+    def splits(self) -> Splits:
+        model = json.loads(self.booster.save_raw("json"))["learner"]["gradient_booster"]
+        trees = model.get("model", model.get("gbtree", {}).get("model", {})).get("trees", [])
+        return [
+            (int(column), float(value))
+            for tree in trees
+            for column, value, left in zip(
+                tree["split_indices"], tree["split_conditions"], tree["left_children"], strict=True
+            )
+            if left != -1
+        ]
+
+
+def open_model(path: Path, kind: str, allowed: frozenset[str]) -> XGBooster:
+    booster = xgboost.Booster(params={"nthread": 1})
+    booster.load_model(path)
+    learner = json.loads(booster.save_config())["learner"]
+    return XGBooster(booster, booster.num_features(), learner["objective"]["name"])

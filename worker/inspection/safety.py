@@ -1,0 +1,116 @@
+"""Decides whether a file may be opened at all, before anything opens it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from worker.inspection import allowlist, onnx_files, pickles, skops_files
+from worker.inspection.intake import Intake, view
+from worker.inspection.pickle_values import Broken, Forbidden
+from worker.inspection.refusals import Refusal
+from worker.specs import Message, gettext_noop
+
+
+@dataclass(frozen=True)
+class Safety:
+    """Why the file may be opened, and how."""
+
+    summary: Message
+    tier: int  # 0: the format cannot run code; 1: a pickle, opened once and only in the sandbox
+    loader: str  # the probe's word for how to open it
+    versions: tuple[str, ...] = ()  # of scikit-learn, as the file carries them
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+
+def judge(intake: Intake) -> Safety:
+    """Refuses what could run code, read files or would need operators of its own."""
+    kind = intake.model.kind
+    if kind == "pickle":
+        return _judge_pickle(intake)
+    if kind == "skops":
+        return _judge_skops(intake)
+    if kind == "onnx":
+        onnx_files.refuse_unsafe(intake.outline)
+        text = gettext_noop("%(nodes)d operators, all standard; no data outside the file")
+        opsets = {domain or "ai.onnx": version for domain, version in intake.outline.opsets.items()}
+        return Safety(Message(text, {"nodes": intake.outline.nodes}), 0, "onnx", details={"opsets": opsets})
+    text = gettext_noop("The format holds numbers only; it cannot run code")
+    return Safety(Message(text), 0, "lightgbm" if kind == "lightgbm" else "xgboost")
+
+
+def _judge_pickle(intake: Intake) -> Safety:
+    with view(intake.model.path) as data:
+        try:
+            found = pickles.walk(data, allowlist.load())
+        except Forbidden as error:
+            raise _forbidden(error.name) from error
+        except Broken as error:
+            raise _broken(str(error)) from error
+    if ":" not in found.root:
+        raise Refusal(
+            Message(gettext_noop("The file holds a %(kind)s, not a model."), {"kind": found.root}),
+            Message(gettext_noop("Save the fitted model or pipeline itself, not a collection that contains it.")),
+        )
+    text = gettext_noop(
+        "%(names)d names, all on the list of known parts; %(instructions)d instructions, none of them run"
+    )
+    details = {"names": sorted(found.names), "raw_arrays": found.raw_arrays, "root": found.root}
+    summary = Message(text, {"names": len(found.names), "instructions": found.instructions})
+    return Safety(summary, 1, "joblib" if found.raw_arrays else "pickle", tuple(sorted(found.versions)), details)
+
+
+def _judge_skops(intake: Intake) -> Safety:
+    with view(intake.model.path) as data:
+        names = skops_files.names_in(data)
+    unknown = skops_files.forbidden(names, allowlist.load())
+    if unknown:
+        raise _forbidden(unknown[0])
+    text = gettext_noop("%(names)d types, all on the list of known parts")
+    return Safety(Message(text, {"names": len(names)}), 0, "skops", details={"names": sorted(names)})
+
+
+_HARMLESS_BUT_FOREIGN: tuple[tuple[str, str], ...] = (
+    ("__main__:", gettext_noop("It uses something defined in your own script or notebook. Replace it by a part of scikit-learn, or export to ONNX.")),
+    ("xgboost.", gettext_noop("Save the booster in XGBoost's own format: model.save_model('model.json').")),
+    ("lightgbm.", gettext_noop("Save the booster in LightGBM's own format: model.booster_.save_model('model.txt').")),
+    ("catboost.", gettext_noop("Save it with model.save_model('model.onnx', format='onnx').")),
+    ("torch", gettext_noop("Export the network with torch.onnx.export and upload the ONNX file.")),
+    ("keras", gettext_noop("Export the network to ONNX and upload that file.")),
+    ("tensorflow", gettext_noop("Export the network to ONNX and upload that file.")),
+    ("pandas.", gettext_noop("The model keeps a table of pandas. Fit it on plain arrays, or export it to ONNX.")),
+    ("scipy.stats", gettext_noop("Save the best model of the search (search.best_estimator_) instead of the search itself.")),
+    ("sklearn.", gettext_noop("Export the model to ONNX with skl2onnx, or leave this part out.")),
+    ("numpy", gettext_noop("Replace this function by a part of scikit-learn, or export the model to ONNX.")),
+    ("functools:", gettext_noop("Replace functions in the model by parts of scikit-learn, or export it to ONNX.")),
+)  # fmt: skip
+_UNKNOWN = gettext_noop(
+    "Ordinary models do not need this. Find out where the file comes from; if it is yours, export the model to ONNX."
+)
+
+
+def _forbidden(name: str) -> Refusal:
+    """Refused because of one name; what to do depends on where the name comes from."""
+    advice = next((text for start, text in _HARMLESS_BUT_FOREIGN if name.startswith(start)), _UNKNOWN)
+    module, _, attribute = name.partition(":")
+    shown = f"{module}.{attribute}"[:200]
+    return Refusal(
+        Message(
+            gettext_noop("Opening the file would use %(name)s, which is not on the list of known parts."),
+            {"name": shown},
+        ),
+        Message(advice),
+        {"name": shown},
+    )
+
+
+def _broken(detail: str) -> Refusal:
+    if detail.endswith("ends in the middle"):
+        reason = gettext_noop("The pickle ends in the middle.")
+    else:
+        reason = gettext_noop(
+            "The pickle is written in a way that no current version of Python writes: it is damaged or made by hand."
+        )
+    advice = gettext_noop(
+        "Save the model again with joblib.dump, or better with skops.io.dump, and upload the whole file."
+    )
+    return Refusal(Message(reason), Message(advice), {"detail": detail})
