@@ -107,7 +107,7 @@ def collect_gateway(address: str) -> int:
 def fetch_windows(address: str, after: int) -> dict[str, Any]:
     """The closed windows numbered above ``after``, as the gateway holds them; ValueError for another answer."""
     request = Request(
-        f"{address}/-/windows?after={after}", headers={"X-Slipway-Internal": settings.SLIPWAY_INTERNAL_TOKEN}
+        f"{address}/-/windows?after={after}", headers={"X-Slipway-Token": settings.SLIPWAY_INTERNAL_TOKEN}
     )
     with _opener.open(request, timeout=FETCH_SECONDS) as response:
         answer = json.loads(response.read(LARGEST_ANSWER))
