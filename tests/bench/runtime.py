@@ -24,18 +24,20 @@ import time
 import timeit
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
+import numpy as np
 import onnxruntime
 
 from tests.runtime import bundles, replicas
 
 GOAL = 12.0
+Generate = Callable[[str, float], int]
 MLSERVER_PINS = ("mlserver==1.7.1", f"onnxruntime=={onnxruntime.__version__}", "uvloop==0.21.0")
 MLSERVER_RUNTIME = """
 import onnxruntime
@@ -179,7 +181,7 @@ def check_answer(side: Side, body: bytes, expected: int) -> None:
 # --- measuring --------------------------------------------------------------------------------------------------
 
 
-def choose_generator(folder: Path, body: bytes, options: argparse.Namespace):
+def choose_generator(folder: Path, body: bytes, options: argparse.Namespace) -> Generate:
     """A function that loads a URL for a while and returns how many requests were answered with 200."""
     if shutil.which("wrk"):
         script = folder / "post.lua"
@@ -221,7 +223,7 @@ async def _keep_asking(host: str, port: int, request: bytes, deadline: float) ->
     return answered
 
 
-def measure(side: Side, generate, seconds: float) -> None:
+def measure(side: Side, generate: Generate, seconds: float) -> None:
     before, started = tree_seconds(side.pid), time.monotonic()
     answered = generate(side.url, seconds)
     used, took = tree_seconds(side.pid) - before, time.monotonic() - started
@@ -250,7 +252,7 @@ def _descends(child: int, ancestor: int, parents: dict[int, int]) -> bool:
     return child == ancestor
 
 
-def time_session(model: Path, features) -> dict[int, float]:
+def time_session(model: Path, features: np.ndarray) -> dict[int, float]:
     """The physical limit: microseconds per row of the bare session, in process, by batch size."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1

@@ -1,11 +1,12 @@
 """Each format answers what its own library answers."""
 
 import importlib
-import json
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pytest
 import xgboost
 
 from tests.runtime import bundles
@@ -14,7 +15,7 @@ from tests.runtime.replicas import Replica, start
 FEATURES, TARGET = bundles.digits()
 
 
-def ask(replica: Replica, model: str, **columns: tuple[str, np.ndarray]) -> dict[str, list]:
+def ask(replica: Replica, model: str, **columns: tuple[str, np.ndarray]) -> dict[str, list[Any]]:
     rows = [
         {"name": name, "datatype": datatype, "shape": list(values.shape), "data": _with_nulls(values)}
         for name, (datatype, values) in columns.items()
@@ -24,7 +25,7 @@ def ask(replica: Replica, model: str, **columns: tuple[str, np.ndarray]) -> dict
     return {row["name"]: row["data"] for row in answer.json()["outputs"]}
 
 
-def _with_nulls(values: np.ndarray) -> list:
+def _with_nulls(values: np.ndarray) -> list[Any]:
     return [None if value != value else value for value in values.ravel().tolist()]
 
 
@@ -78,10 +79,10 @@ def test_the_package_imports_nothing_of_the_control_plane() -> None:
     assert "django" not in source
 
 
-def test_every_loader_module_exists_and_offers_load(tmp_path: Path, monkeypatch) -> None:
+def test_every_loader_module_exists_and_offers_load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "slipway_runtime").symlink_to(bundles.RUNTIME, target_is_directory=True)
     monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
     registry = importlib.import_module("slipway_runtime.loaders.registry")
     for name in registry.MODULES.values():
         assert callable(importlib.import_module(f"slipway_runtime.loaders.{name}").load)
-    assert json.dumps(sorted(registry.MODULES)) == '["lightgbm", "onnx", "skops", "xgboost"]'
+    assert sorted(registry.MODULES) == ["lightgbm", "onnx", "skops", "xgboost"]

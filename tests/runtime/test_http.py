@@ -4,9 +4,10 @@ import gzip
 import json
 import random
 import socket
+import threading
 import time
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -72,6 +73,43 @@ def test_chunked_bodies_are_taken(digits: Replica) -> None:
     assert b'"label"' in exchange(digits, head + chunks)
 
 
+def test_trailers_change_nothing(digits: Replica) -> None:
+    body = body_for(1)
+    head = f"POST {PATH} HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n".encode()
+    trailer = b"0\r\nContent-Encoding: br\r\nInference-Header-Content-Length: 1\r\n\r\n"
+    assert b"200 OK" in exchange(digits, head + b"%x\r\n%s\r\n" % (len(body), body) + trailer)
+
+
+def test_nothing_after_the_last_request_is_answered(digits: Replica) -> None:
+    last = b"GET /v2 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+    assert exchange(digits, last * 3).count(b"HTTP/1.1 ") == 1
+    old = b"GET /v2 HTTP/1.0\r\nConnection: keep-alive\r\n\r\n"
+    assert exchange(digits, old * 3).count(b"HTTP/1.1 ") == 1
+    assert exchange(digits, post(body_for(0), "Connection: close") + last).count(b"HTTP/1.1 ") == 1
+
+
+def test_a_client_that_reads_late_gets_everything(digits: Replica) -> None:
+    """More answers than the socket's buffers hold: the server stops reading meanwhile instead of piling them up."""
+    rows = FEATURES[:400]
+    row = {"name": "X", "datatype": "FP32", "shape": [len(rows), 64], "data": rows.ravel().tolist()}
+    request = post(json.dumps({"inputs": [row]}).encode())
+    with digits.connect() as sock:
+        sender = threading.Thread(target=sock.sendall, args=(request * 150 + post(body_for(0), "Connection: close"),))
+        sender.start()
+        until_stalled(sock)
+        answers = read_all(sock)
+        sender.join()
+    assert answers.count(b"HTTP/1.1 200 OK") == 151
+
+
+def until_stalled(sock: socket.socket) -> None:
+    """Wait until the server has nothing more to add to what lies unread in the socket."""
+    seen = -1
+    while (waiting := len(sock.recv(1 << 26, socket.MSG_PEEK))) != seen:
+        seen = waiting
+        time.sleep(0.05)
+
+
 def test_expect_is_answered_before_the_body_comes(digits: Replica) -> None:
     body = body_for(2)
     request = post(body, "Expect: 100-continue")
@@ -115,7 +153,7 @@ def test_an_absolute_target_is_understood(digits: Replica) -> None:
 
 
 @pytest.mark.parametrize("compress", [gzip.compress, zlib.compress], ids=["gzip", "deflate"])
-def test_compressed_requests_and_answers(digits: Replica, compress) -> None:
+def test_compressed_requests_and_answers(digits: Replica, compress: Callable[[bytes], bytes]) -> None:
     coding = "gzip" if compress is gzip.compress else "deflate"
     document = {"inputs": [{"name": "X", "datatype": "FP32", "shape": [50, 64], "data": FEATURES[:50].tolist()}]}
     body = compress(json.dumps(document).encode())

@@ -55,6 +55,7 @@ FAILURES: list[tuple[dict[str, Any], str]] = [
     ({"format": "xgboost"}, "the xgboost model model.onnx cannot be loaded"),
     ({"golden": golden(0.5)}, "the golden request is answered differently: output 'probabilities' differs by up to"),
     ({"golden": {"request": {"inputs": []}}}, "the golden request does not fit the signature"),
+    ({"golden": golden(0.5) | {"response": {"outputs": [{}]}}}, "the golden response cannot be read: 'name'"),
     ({"signature": {"inputs": [OTHER_INPUT], "outputs": [OUTPUT]}}, "the signature's inputs are ['Y']"),
     ({"signature": {"inputs": [OTHER_INPUT | {"datatype": "BF16"}], "outputs": [OUTPUT]}}, "the datatype BF16"),
     ({"signature": None}, "is not a manifest"),

@@ -54,6 +54,7 @@ class Connection(asyncio.Protocol):
         "_since",
         "_size",
         "_transport",
+        "_unsent",
         "_upgrading",
         "_wants_continue",
         "_write_blocked",
@@ -73,7 +74,7 @@ class Connection(asyncio.Protocol):
         self._current = Exchange(self)  # the latest request
         self._receiving = False  # whether it is still arriving
         self._body: list[bytes] = []
-        self._size = self._dripped = self._read_size = self._held = 0
+        self._size = self._dripped = self._read_size = self._held = self._unsent = 0
         self._since = host.now  # when the present phase began
         self._ended = False  # whether the head of the current request is complete
         self._wants_continue = self._upgrading = False
@@ -91,7 +92,7 @@ class Connection(asyncio.Protocol):
         self.is_lost = True
         self._host.connections.discard(self)
         self._host.held -= self._held
-        self._held = 0
+        self._held = 0  # bodies in memory, from the first byte received to the answer
         self._queue.clear()
 
     def eof_received(self) -> bool:
@@ -110,15 +111,16 @@ class Connection(asyncio.Protocol):
                 data = self._ignore_upgrade(data[upgrade.args[0] :])
                 continue
             except httptools.HttpParserError as error:
-                cause = error.__context__
-                refusal = cause if isinstance(cause, Refusal) else Refusal(400, f"This is not HTTP/1.1: {error}")
-                self._turn_away(refusal)
+                if not self._closing:  # else it is what follows the last request, and nobody waits for an answer
+                    cause = error.__context__
+                    self._turn_away(cause if isinstance(cause, Refusal) else Refusal(400, f"Not HTTP/1.1: {error}"))
             if self._receiving and not self._ended:
                 self._count_head(len(data))
             return
 
     def pause_writing(self) -> None:
         self._write_blocked = True
+        self._unsent = self._transport.get_write_buffer_size()
         self._since = self._host.now
         self._regulate()
 
@@ -141,6 +143,8 @@ class Connection(asyncio.Protocol):
             raise Refusal(414, f"The address of a request may have {wire.MAX_HEAD} bytes")
 
     def on_header(self, name: bytes, value: bytes) -> None:
+        if self._ended:  # a trailer, which means nothing here
+            return
         headers = self._current.headers
         name = name.lower()
         if name in headers:
@@ -174,7 +178,7 @@ class Connection(asyncio.Protocol):
         self._body.append(body)
 
     def on_message_complete(self) -> None:
-        if self._upgrading:
+        if self._upgrading or self._closing:
             return
         exchange = self._current
         body = self._body
@@ -187,7 +191,7 @@ class Connection(asyncio.Protocol):
             self.handler.handle(exchange)
         else:
             exchange.refuse(exchange.refusal)
-        if len(self._queue) >= wire.MAX_PIPELINED:
+        if len(self._queue) >= wire.MAX_PIPELINED or self._held > self._host.max_body:
             self._regulate()
 
     # --- heads ---------------------------------------------------------------------------------------------------
@@ -200,7 +204,8 @@ class Connection(asyncio.Protocol):
             self._check_version(exchange)
         if b"transfer-encoding" in headers and headers[b"transfer-encoding"].strip().lower() != b"chunked":
             raise Refusal(501, "The only transfer coding taken here is chunked")
-        if self._read_size > wire.MAX_HEAD and sum(map(len, headers.values())) > wire.MAX_HEAD:
+        may_be_large = self._dripped or self._read_size > wire.MAX_HEAD
+        if may_be_large and sum(map(len, headers.values())) > wire.MAX_HEAD:
             raise _head_too_large()
         self._admit(exchange)
         if b"expect" in headers:
@@ -242,9 +247,8 @@ class Connection(asyncio.Protocol):
             self._transport.write(wire.CONTINUE)
 
     def _count_head(self, size: int) -> None:
-        """Bound a head that comes in several reads. The first of them may hold other requests too, so it counts only
-        up to the limit."""
-        self._dripped += min(size, wire.MAX_HEAD) if self._dripped else 1
+        """Bound a head that comes in several reads; the first may hold other requests too, so its size says little."""
+        self._dripped += size if self._dripped else 1
         if self._dripped > wire.MAX_HEAD:
             self._turn_away(_head_too_large())
 
@@ -274,23 +278,17 @@ class Connection(asyncio.Protocol):
             return
         while queue and queue[0].reply is not None:
             first = queue.popleft()
+            self._held -= len(first.body)
+            self._host.held -= len(first.body)
             self._transport.write(first.reply)  # type: ignore[arg-type]
             if not first.keep_alive:
                 self._finish()
                 return
         self._since = self._host.now
-        if not queue:
-            self._release()
         if self._paused:
             self._regulate()
         if self._wants_continue:
             self._send_continue()
-
-    def _release(self) -> None:
-        """Nothing received is unanswered: its bytes no longer count, except those of the request being received."""
-        kept = self._size if self._receiving else 0
-        self._host.held -= self._held - kept
-        self._held = kept
 
     def _turn_away(self, refusal: Refusal) -> None:
         """Answer in turn and take nothing more from this connection."""
@@ -314,8 +312,13 @@ class Connection(asyncio.Protocol):
         self._transport.close()
 
     def _regulate(self) -> None:
-        """Read only while the client reads its answers and few of its requests are unanswered."""
-        blocked = self._write_blocked or len(self._queue) >= wire.MAX_PIPELINED
+        """Read only while the client reads its answers and little of what it asked is unanswered."""
+        unanswered = len(self._queue)
+        blocked = (
+            self._write_blocked
+            or unanswered >= wire.MAX_PIPELINED
+            or (unanswered > 0 and self._held > self._host.max_body)
+        )
         if blocked != self._paused and not self.is_lost:
             self._paused = blocked
             if blocked:
@@ -329,8 +332,7 @@ class Connection(asyncio.Protocol):
         """Close what has been silent for too long, or answer 408 where a request has begun."""
         age = self._host.now - self._since
         if self._write_blocked:
-            if age > wire.WRITE_SECONDS:
-                self._transport.abort()
+            self._sweep_writing(age)
         elif self._closing:
             if not self._queue and age > wire.LINGER_SECONDS:
                 self._transport.abort()
@@ -339,6 +341,15 @@ class Connection(asyncio.Protocol):
                 self._turn_away(Refusal(408, "The request did not arrive in time"))
         elif not self._queue and age > self._host.idle_seconds:
             self._transport.close()
+
+    def _sweep_writing(self, age: float) -> None:
+        """A client may read slowly, but it has to read."""
+        unsent = self._transport.get_write_buffer_size()
+        if unsent < self._unsent:
+            self._since = self._host.now
+        elif age > wire.WRITE_SECONDS:
+            self._transport.abort()
+        self._unsent = unsent
 
     def _patience(self) -> float:
         if not self._ended:

@@ -1,4 +1,16 @@
-"""The environment variables that the server reads, as one frozen value."""
+"""The environment variables that the server reads, as one frozen value.
+
+SLIPWAY_BUNDLE           the bundle's folder; the working folder by default
+SLIPWAY_LISTEN           ``host:port``, or ``fd:N`` for a listening socket that was inherited
+SLIPWAY_SECRET_FILE      a file with what every request but liveness has to show in ``X-Slipway-Secret``
+SLIPWAY_RELEASE          named in the ``X-Slipway-Release`` header of every answer, and in metrics
+SLIPWAY_REPLICA          named in metrics
+SLIPWAY_MAX_BODY         bytes that a request's body may have, 64 MiB by default
+SLIPWAY_DRAIN_SECONDS    how long requests may take to finish after SIGTERM, 10 by default
+SLIPWAY_THREADS          threads that one run of the model may use, 1 by default
+SLIPWAY_IDLE_SECONDS     how long a connection may be silent between requests, 75 by default
+SLIPWAY_RECEIVE_SECONDS  how long the head of a request may take to arrive, 10 by default; a body three times that
+"""
 
 import os
 from collections.abc import Mapping

@@ -76,12 +76,14 @@ def _run_golden(run: Run, manifest: Manifest) -> list[Array]:
 
 
 def _compare(manifest: Manifest, outputs: Sequence[Array]) -> None:
-    expected = {row["name"]: row for row in (manifest.golden.get("response") or {}).get("outputs", ())}
-    for tensor, array in zip(manifest.signature.outputs, outputs, strict=True):
-        if tensor.name in expected:
-            difference = _difference(tensor, array, expected[tensor.name])
+    try:
+        expected = {row["name"]: row for row in (manifest.golden.get("response") or {}).get("outputs", ())}
+        for tensor, array in zip(manifest.signature.outputs, outputs, strict=True):
+            difference = _difference(tensor, array, expected[tensor.name]) if tensor.name in expected else ""
             if difference:
                 raise StartError(f"the golden request is answered differently: output '{tensor.name}' {difference}")
+    except (KeyError, TypeError, AttributeError, Refusal) as error:
+        raise StartError(f"the golden response cannot be read: {first_line(error)}") from error
 
 
 def _difference(tensor: Tensor, array: Array, expected: Mapping[str, Any]) -> str:
