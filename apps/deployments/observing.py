@@ -11,7 +11,7 @@ from apps.audit.services import record
 from apps.core import leases
 from apps.core.actors import SYSTEM
 from apps.core.jobs import Job, enqueue
-from apps.core.sealing import seal, unseal
+from apps.deployments.credentials import open_secret, seal_secret
 from apps.deployments.models import Deployment, Replica, Route, Step
 from apps.deployments.plan import FAILED_STARTS, Wanted, is_healthy, phase
 from apps.releases.selectors import current_subject
@@ -63,7 +63,7 @@ def as_wanted(row: Replica) -> Wanted:
 
 
 def replica_secret(row: Replica) -> str:
-    return unseal(row.sealed, _place(row.name))
+    return open_secret(row.name, row.sealed)
 
 
 def note_started(deployment: Deployment, row: Replica, address: str) -> None:
@@ -235,12 +235,8 @@ def forgotten(names_by_deployment: dict[int, list[str]]) -> list[str]:
 
 def _make_replica(deployment: Deployment, index: int) -> Replica:
     name = f"slipway-{deployment.pk}-{deployment.release_id}-{index}"
-    sealed = seal(secrets.token_urlsafe(32), _place(name))
+    sealed = seal_secret(name, secrets.token_urlsafe(32))
     return Replica.objects.create(deployment=deployment, index=index, name=name, sealed=sealed)
-
-
-def _place(name: str) -> str:
-    return f"deployments.Replica|{name}|secret"
 
 
 def _hopeless(deployment: Deployment) -> Replica | None:

@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 
 from apps.core.actors import Actor
 from apps.core.errors import Invalid, StateConflict, Unavailable
-from apps.core.sealing import unseal
+from apps.deployments.credentials import open_secret
 from apps.deployments.models import Replica
 from apps.deployments.selectors import live
 from apps.targets.models import Endpoint
@@ -104,7 +104,7 @@ def _size(shape: list[int]) -> int:
 
 
 def _post(replica: Replica, path: str, body: bytes) -> tuple[int, str]:
-    secret = unseal(replica.sealed, f"deployments.Replica|{replica.name}|secret")
+    secret = open_secret(replica.name, replica.sealed)
     host, _colon, port = replica.address.rpartition(":")
     connection = http.client.HTTPConnection(host, int(port), timeout=TIMEOUT_SECONDS)
     try:

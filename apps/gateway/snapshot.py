@@ -11,8 +11,9 @@ from django.db import close_old_connections
 from django.utils import timezone
 
 from apps.accounts.models import ApiKey
-from apps.core.sealing import SealBroken, unseal
+from apps.core.sealing import SealBroken
 from apps.deployments import models as deployments
+from apps.deployments.credentials import open_secret
 from apps.gateway.tables import Endpoint, Key, Replica, Route, Snapshot, make_snapshot, to_json
 from apps.targets import models as targets
 
@@ -91,17 +92,12 @@ def _make_replica(pk: int | None, name: str, state: str, address: str, sealed: s
     if not (host and port.isdecimal()):
         return None
     try:
-        return Replica(name, host.strip("[]"), int(port), _open_secret(sealed, replica_secret_place(pk)))
+        return Replica(name, host.strip("[]"), int(port), _open_secret(name, sealed))
     except SealBroken:
         logger.error("the secret of replica %s does not open here: no calls go to it", name)
         return None
 
 
-def replica_secret_place(pk: int) -> str:
-    """What the secret of a replica is sealed for: whoever writes ``Replica.sealed`` has to name the same place."""
-    return f"deployments.Replica|{pk}|secret"
-
-
 @lru_cache(maxsize=4096)
-def _open_secret(sealed: str, place: str) -> str:
-    return unseal(sealed, place) if sealed else ""
+def _open_secret(name: str, sealed: str) -> str:
+    return open_secret(name, sealed) if sealed else ""
