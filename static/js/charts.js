@@ -30,8 +30,16 @@
     return dressed;
   }
 
+  /* Times come in UTC ("…Z") and are drawn in the reader's own zone, since Plotly itself knows no zones. */
+  const UTC = /^\d{4}-\d\d-\d\dT[\d:.]+Z$/;
+  function local(text) {
+    const at = new Date(text);
+    return new Date(at - at.getTimezoneOffset() * 60000).toISOString().slice(0, -1);
+  }
+
   /* A colour given as "var(--sl-series-2)" is looked up, so that the server can name a colour without knowing the theme. */
   function resolve(value) {
+    if (typeof value === "string" && UTC.test(value)) return local(value);
     if (typeof value === "string" && value.startsWith("var(--")) return colour(value.slice(4, -1));
     if (Array.isArray(value)) return value.map(resolve);
     if (value && typeof value === "object") return Object.fromEntries(Object.entries(value).map(([k, v]) => [k, resolve(v)]));
