@@ -62,7 +62,7 @@ def tell(alert: Alert, event: str) -> None:
                 channel,
                 event,
                 title=_title(rule, event),
-                text=f"{sentence(rule)} {_measured(alert)}",
+                text=f"{sentence(rule)}. {_measured(alert)}",
                 alert=alert,
                 path=reverse("monitoring:alerts", kwargs={"project": rule.project.slug}) + f"#alert-{alert.pk}",
                 data=_facts(alert),

@@ -75,14 +75,14 @@ def figure(
             "uirevision": span.query,
             "showlegend": len(lines) > 1,
             "hovermode": "x unified",
-            "margin": {"l": 44, "r": 12, "t": 22 if marks else 10, "b": 28},
+            "margin": {"l": 44, "r": 12, "t": 20 if marks else 8, "b": 24},
+            "legend": {"orientation": "h", "yref": "container", "y": 0, "yanchor": "bottom", "x": 0},
             "xaxis": {
                 "type": "date",
                 "range": [moment(span.start), moment(span.end)],
                 "showgrid": False,
                 "nticks": 6,
                 "hoverformat": "%d %b %H:%M" if span.step >= 3600 else "%H:%M:%S",
-                "tickformatstops": _TICKS,
             },
             "yaxis": _value_axis(lines, unit, most),
             "shapes": [
@@ -106,13 +106,6 @@ def moment(at: datetime) -> str:
 def pick(index: int) -> str:
     """The colour of the n-th series; after the last one they begin again."""
     return SERIES[index % len(SERIES)]
-
-
-_TICKS = [
-    {"dtickrange": [None, 60_000], "value": "%H:%M:%S"},
-    {"dtickrange": [60_000, 86_400_000], "value": "%H:%M\n%d %b"},
-    {"dtickrange": [86_400_000, None], "value": "%d %b"},
-]
 
 
 def _trace(line: Line, times: list[str], unit: str) -> dict[str, Any]:
@@ -187,8 +180,8 @@ def _threshold_line(threshold: Threshold) -> dict[str, Any]:
 def _threshold_label(threshold: Threshold) -> dict[str, Any]:
     return {
         "xref": "paper",
-        "x": 1,
-        "xanchor": "right",
+        "x": 0,
+        "xanchor": "left",
         "y": threshold.value,
         "yanchor": "bottom",
         "text": threshold.label,

@@ -51,7 +51,7 @@ OPERATORS: dict[str, Text] = {">": _("is above"), "<": _("is below")}
 SEVERITIES: dict[str, Text] = {"info": _("info"), "warning": _("warning"), "critical": _("critical")}
 WINDOWS: dict[int, Text] = {60: _("1 minute"), 300: _("5 minutes"), 900: _("15 minutes"), 3600: _("1 hour")}
 DURATIONS: dict[int, Text] = {
-    0: _("at once"),
+    0: _("even for a moment"),
     60: _("for 1 minute"),
     300: _("for 5 minutes"),
     900: _("for 15 minutes"),

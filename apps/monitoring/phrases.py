@@ -12,8 +12,8 @@ def condition_of(rule: AlertRule) -> Condition:
 
 
 def sentence(rule: AlertRule) -> str:
-    """“p99 latency of digits over 5 minutes is above 150 ms for 5 minutes.”"""
-    return _("%(metric)s of %(endpoint)s over %(window)s %(operator)s %(threshold)s %(duration)s.") % {
+    """“When p99 latency of digits over 5 minutes is above 150 ms for 5 minutes”"""
+    return _("When %(metric)s of %(endpoint)s over %(window)s %(operator)s %(threshold)s %(duration)s") % {
         "metric": METRICS[rule.metric].label,
         "endpoint": rule.endpoint.name,
         "window": WINDOWS.get(rule.window_seconds) or _seconds(rule.window_seconds),

@@ -188,7 +188,7 @@ def test_a_rule_is_written_as_a_sentence(page: Page, client: Client, cast: Cast,
     client.post(reverse("monitoring:rule_new", args=[SLUG]), {**SENTENCE, "endpoint": endpoint.pk})
     rule = AlertRule.objects.get(name="p99 latency of digits")
     assert (rule.threshold, rule.for_seconds, rule.is_enabled) == (50, 0, True)
-    assert "p99 latency of digits over 1 minute is above 50 ms at once." in page("vic", "rules")
+    assert "When p99 latency of digits over 1 minute is above 50 ms even for a moment" in page("vic", "rules")
     page("vic", "rule_new", status=403)
 
 
