@@ -108,14 +108,8 @@ def _plain_name(file: SourceFile) -> str:
 
 def _take(file: SourceFile, place: Path) -> None:
     """Link or copy the model into the bundle, and make sure that it is the approved one."""
-    source = file.path.resolve()
-    try:
-        _link_or_copy(source, place)
-        digest = _sha256(place)
-    except OSError as error:
-        words = gettext_noop("The file %(name)s could not be put into the bundle: %(reason)s. Try again.")
-        raise ToolError(Message(words, {"name": file.name, "reason": error.strerror}), kind="storage") from error
-    if digest != file.sha256.removeprefix("sha256:"):
+    _link_or_copy(file.path.resolve(), place)
+    if _sha256(place) != file.sha256.removeprefix("sha256:"):
         raise _mismatch(file.name)
 
 

@@ -9,6 +9,7 @@ from worker.builders.base import Builder, BuildSettings
 from worker.builders.bundles import pack_bundle
 from worker.builders.locking import lock, pin
 from worker.builders.venvs import ensure_environment, lock_digest
+from worker.errors import ToolError
 from worker.specs import BuildResult, BuildSpec, Message, Step, gettext_noop
 
 
@@ -19,7 +20,13 @@ class EnvironmentBuilder(Builder):
         self.settings = settings or BuildSettings()
 
     def build(self, spec: BuildSpec, home: Path) -> BuildResult:
-        home = home.resolve()
+        try:
+            return self._build(spec, home.resolve())
+        except OSError as error:
+            words = gettext_noop("The build could not be stored: %(reason)s. Make room, then build again.")
+            raise ToolError(Message(words, {"reason": error.strerror or str(error)}), kind="storage") from error
+
+    def _build(self, spec: BuildSpec, home: Path) -> BuildResult:
         steps: list[Step] = []
         pins = pin(spec.requirements)
         lock_file = _timed(steps, "lock", lambda: lock(pins, home, self.settings))

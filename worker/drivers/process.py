@@ -11,6 +11,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 from worker import sandbox
@@ -49,7 +50,7 @@ class ProcessDriver(Driver):
         return [self._node()]
 
     def start(self, spec: ReplicaSpec) -> ReplicaStatus:
-        with exclusive(self.home, spec.name):
+        with _told(), exclusive(self.home, spec.name):
             folder = Folder(self.home, spec.name)
             if not folder.lives():
                 verify_bundle(Path(spec.location), spec.digest)
@@ -58,7 +59,7 @@ class ProcessDriver(Driver):
         return self.status(spec.name)
 
     def stop(self, name: str, drain_seconds: float) -> None:
-        with exclusive(self.home, name):
+        with _told(), exclusive(self.home, name):
             folder = Folder(self.home, name)
             pids = folder.pids()
             if pids and folder.lives():
@@ -119,7 +120,7 @@ class ProcessDriver(Driver):
         return sandbox.command(
             [environment / "bin" / "python", "-m", "slipway_runtime"],
             readable=[environment, bundle, folder.secret],
-            writable=[folder.scratch],
+            writable=[folder.scratch] if self.wall.kind == "landlock" else [],  # the others have a /tmp with a limit
             limits=limits,
             env=_variables(spec, folder, threads),
             network_fds=[LISTEN],
@@ -168,6 +169,17 @@ def _end(folder: Folder, pids: tuple[int, int], drain_seconds: float) -> None:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
     folder.wait_until_dead(_SPARE)
+
+
+@contextlib.contextmanager
+def _told() -> Iterator[None]:
+    """What the machine refuses (a full disk, no descriptors left) is said in words; it may go better later."""
+    try:
+        yield
+    except OSError as error:
+        words = gettext_noop("This machine refused: %(reason)s. Free what is short there; it will be tried again.")
+        reason = error.strerror or str(error)
+        raise ToolError(Message(words, {"reason": reason}), kind="machine") from error
 
 
 def _instance(folder: Folder) -> str:

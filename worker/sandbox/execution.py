@@ -43,6 +43,13 @@ def execute(build: Callable[[int, int], list[str]], *, limits: Limits, stdin: by
 
     Raises ToolError ``sandbox_failed`` only where the walls themselves could not be built.
     """
+    try:
+        return _execute(build, limits, stdin)
+    except OSError as error:
+        raise _failed(str(error)) from error
+
+
+def _execute(build: Callable[[int, int], list[str]], limits: Limits, stdin: bytes) -> Outcome:
     started = time.monotonic()
     deadline = started + limits.seconds if limits.seconds else None
     with _pipe() as (report, report_out), _pipe() as (lifeline_in, lifeline), _input(stdin) as given:

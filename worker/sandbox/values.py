@@ -1,5 +1,6 @@
 """What goes into a sandbox and what comes out of it."""
 
+import os
 from dataclasses import dataclass
 
 from worker.specs import Message
@@ -13,7 +14,7 @@ class Limits:
     seconds: float = 60.0  # wall clock
     cpu_seconds: int = 60
     file_bytes: int = 1 << 30  # the largest single file it may write
-    processes: int = 64  # its threads: a second process is refused altogether
+    processes: int = 64 + 4 * (os.cpu_count() or 1)  # its threads: a second process is refused altogether
     open_files: int = 256
 
 

@@ -73,14 +73,19 @@ def test_building_again_costs_next_to_nothing(first: BuildResult, settings: Buil
     assert (again.digest, again.environment) == (first.digest, first.environment)
 
 
+@pytest.fixture
+def small(settings: BuildSettings, tmp_path: Path) -> Path:
+    """A lock of one small package, quick to install."""
+    return lock(PURE, tmp_path, settings)
+
+
 def test_an_environment_that_was_not_finished_is_built_again(
-    first: BuildResult, settings: BuildSettings, home: Path
+    small: Path, settings: BuildSettings, tmp_path: Path
 ) -> None:
-    environment = Path(first.environment)
+    environment = ensure_environment(small, tmp_path, settings)
     (environment / ".complete").unlink()
     (environment / "half-written").touch()
-    again = EnvironmentBuilder(settings).build(make_spec(home, PURE), home)
-    assert again.environment == first.environment
+    assert ensure_environment(small, tmp_path, settings) == environment
     assert is_complete(environment)
     assert not (environment / "half-written").exists()
 
@@ -92,11 +97,10 @@ def test_an_environment_whose_interpreter_is_gone_counts_as_absent(tmp_path: Pat
     assert not is_complete(tmp_path)
 
 
-def test_two_builders_at_once_make_one_environment(first: BuildResult, settings: BuildSettings, tmp_path: Path) -> None:
-    path = lock(pin(PURE), tmp_path, settings)
+def test_two_builders_at_once_make_one_environment(small: Path, settings: BuildSettings, tmp_path: Path) -> None:
     results: list[Path] = []
     threads = [
-        threading.Thread(target=lambda: results.append(ensure_environment(path, tmp_path, settings))) for _ in range(2)
+        threading.Thread(target=lambda: results.append(ensure_environment(small, tmp_path, settings))) for _ in range(2)
     ]
     for thread in threads:
         thread.start()
@@ -145,6 +149,14 @@ def _script(folder: Path) -> Path:
     script.write_text(f"#!{sys.executable}\nimport os\nfor item in os.environ.items(): print('='.join(item))\n")
     script.chmod(0o755)
     return script
+
+
+def test_a_place_that_cannot_be_written_is_said_so(settings: BuildSettings, tmp_path: Path) -> None:
+    spec = make_spec(tmp_path, PURE)
+    (tmp_path / "locks").write_text("a file where a folder should be")
+    with pytest.raises(ToolError, match="could not be stored") as caught:
+        EnvironmentBuilder(settings).build(spec, tmp_path)
+    assert (caught.value.kind, caught.value.permanent) == ("storage", False)
 
 
 def test_the_registry_names_the_builders_there_are() -> None:

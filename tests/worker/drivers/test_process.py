@@ -202,6 +202,15 @@ def test_a_start_that_was_cut_off_counts_as_nothing_running(bed: ProcessBed) -> 
     assert bed.driver.start(bed.make()).state == "running"
 
 
+def test_what_the_machine_refuses_is_said_in_words(bed: ProcessBed) -> None:
+    spec = bed.make()
+    (bed.home / "replicas").write_text("a file where a folder should be")
+    with pytest.raises(ToolError, match="This machine refused") as caught:
+        bed.driver.start(spec)
+    assert (caught.value.kind, caught.value.permanent) == ("machine", False)
+    (bed.home / "replicas").unlink()
+
+
 def test_many_starts_at_once_make_one_replica(bed: ProcessBed) -> None:
     spec, found = bed.make(), []
     threads = [threading.Thread(target=lambda: found.append(bed.open().start(spec))) for _ in range(4)]
