@@ -94,7 +94,7 @@ class Membership(models.Model):
         return str(ROLES.get(self.role, self.role))
 
     def __str__(self) -> str:
-        return f"{self.user} · {self.role} · {self.project}"
+        return f"{self.user} · {self.project}"
 
 
 class Invitation(models.Model):

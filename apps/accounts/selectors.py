@@ -13,7 +13,10 @@ def get_project(actor: Actor, slug: str, permission: str = "project.view") -> Pr
     """The project at this address; Missing when it is not the actor's to see. Requires ``permission`` in it."""
     project = Project.objects.visible_to(actor).filter(slug=slug).first()
     if project is None:
-        raise Missing(_("There is no project “%(slug)s” for you.") % {"slug": slug})
+        raise Missing(
+            _("There is no project “%(slug)s” for you.") % {"slug": slug},
+            advice=_("It may have another address, or you are not a member of it."),
+        )
     actor.require(permission, project)
     return project
 

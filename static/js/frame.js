@@ -69,7 +69,8 @@
 
   /* Relative times: rewritten as they age, exact and local on hover */
   const UNITS = [["year", 31536000], ["month", 2592000], ["week", 604800], ["day", 86400], ["hour", 3600], ["minute", 60]];
-  const relative = new Intl.RelativeTimeFormat(document.documentElement.lang, { numeric: "auto" });
+  const relative = new Intl.RelativeTimeFormat(document.documentElement.lang, { numeric: "always" });
+  const soon = new Intl.RelativeTimeFormat(document.documentElement.lang, { numeric: "auto" });
   const exact = new Intl.DateTimeFormat(document.documentElement.lang, { dateStyle: "medium", timeStyle: "long" });
 
   function sayTime(at) {
@@ -77,7 +78,7 @@
     for (const [unit, size] of UNITS) {
       if (Math.abs(seconds) >= size) return relative.format(Math.trunc(seconds / size), unit);
     }
-    return relative.format(0, "second");
+    return soon.format(0, "second");
   }
 
   function refreshTimes(root = document) {

@@ -83,6 +83,8 @@
     if (event.key === "ArrowDown" || event.key === "ArrowUp") {
       event.preventDefault();
       select(selected() + (event.key === "ArrowDown" ? 1 : -1));
+    } else if (event.key === "Escape") { // the search field would only empty itself
+      palette.close();
     } else if (event.key === "Enter") {
       event.preventDefault();
       items()[selected()]?.click();

@@ -6,6 +6,7 @@ from typing import Any
 import structlog
 from django import template
 from django.forms import BoundField, CheckboxInput, CheckboxSelectMultiple, RadioSelect, Select
+from django.forms.boundfield import BoundWidget
 from django.urls import NoReverseMatch, reverse
 from django.utils import timezone
 from django.utils.safestring import SafeString
@@ -67,6 +68,16 @@ def initials(name: Any) -> str:
 
 
 @register.filter
+def browser(user_agent: str) -> str:
+    """“Firefox · Linux” out of a browser's long self-description, or its beginning."""
+    programs = ("Edg", "OPR", "Firefox", "Chrome", "Safari")
+    systems = ("Android", "iPhone", "iPad", "Windows", "Mac OS X", "Linux")
+    names = {"Edg": "Edge", "OPR": "Opera", "Mac OS X": "macOS"}
+    found = [next((name for name in known if name in user_agent), "") for known in (programs, systems)]
+    return " · ".join(names.get(name, name) for name in found if name) or user_agent[:40]
+
+
+@register.filter
 def duration(seconds: float | None) -> str:
     """A stretch of time in the unit that suits it: 850 µs, 12 ms, 1.2 s, 3 min 5 s, 2 h 10 min."""
     if seconds is None:
@@ -97,6 +108,13 @@ def styled(field: BoundField) -> SafeString:
 
 
 @register.filter
+def options(field: BoundField) -> list[BoundWidget]:
+    """The single boxes or radios of a group, each to be laid out with its own label."""
+    field.field.widget.attrs["class"] = "form-check-input"  # of this form alone: fields are copied for each
+    return field.subwidgets
+
+
+@register.filter
 def is_checkbox(field: BoundField) -> bool:
     return isinstance(field.field.widget, CheckboxInput)
 
@@ -123,26 +141,36 @@ def request_id() -> str:
 
 @register.inclusion_tag("parts/_rail_link.html", takes_context=True)
 def rail_link(
-    context: template.Context, name: str, icon: str, label: str, permission: str, project: Any, badge: str = ""
+    context: template.Context,
+    name: str,
+    icon: str,
+    label: str,
+    permission: str,
+    project: Any,
+    badge: str = "",
+    also: str = "",
 ) -> dict[str, Any]:
-    """One entry of the left rail; nothing when the role may not see it or the page does not exist."""
+    """One entry of the left rail; nothing when the role may not see it or the page does not exist.
+
+    ``badge`` is the id of its counter, ``also`` a namespace whose pages belong under it, too.
+    """
     actor, request = context.get("actor"), context.get("request")
     href = url_if_any(name, project=project.slug) if project and actor and actor.may(permission, project) else ""
-    return {"href": href, "icon": icon, "label": label, "badge": badge, "is_here": _is_here(request, href, name)}
+    return {"href": href, "icon": icon, "label": label, "badge": badge, "is_here": _is_here(request, href, name, also)}
 
 
-def _is_here(request: Any, href: str, name: str) -> bool:
+def _is_here(request: Any, href: str, name: str, also: str) -> bool:
     if not href or request is None:
         return False
     match = getattr(request, "resolver_match", None)
-    if match is not None and match.view_name == name:
+    if match is not None and (match.view_name == name or (also and match.namespace == also)):
         return True
     is_front_page = name.endswith(":overview")
     return not is_front_page and request.path.startswith(href)
 
 
 def _widget_class(widget: Any, is_invalid: bool) -> str:
-    if isinstance(widget, CheckboxInput | CheckboxSelectMultiple | RadioSelect):
+    if isinstance(widget, CheckboxInput):
         kind = "form-check-input"
     else:
         kind = "form-select" if isinstance(widget, Select) else "form-control"
