@@ -92,7 +92,7 @@ def test_every_datatype_makes_the_round_trip_as_json(echo: Replica) -> None:
         "FP16": [0.5, -2.0],
         "FP32": [0.1, -3.5e38 / 1.1],
         "FP64": [0.1, 1e300],
-        "BYTES": ["schön", ""],
+        "BYTES": ["schön\0", ""],
     }
     outputs = echo.infer("echo", _echo_request(**values)).json()["outputs"]
     for name, data in values.items():
@@ -127,10 +127,13 @@ REFUSALS = [
     (ask_digits(data=None), "data has to be an array"),
     (ask_digits(data=["1.5"] * 64), "takes numbers, data holds strings"),
     (ask_digits(data=[True] * 64), "takes numbers, data holds booleans"),
-    (ask_digits(data=[{}] * 64), "takes numbers, data holds mixed values"),
+    (ask_digits(data=[{}] * 64), "takes numbers, data holds objects"),
+    (ask_digits(data=[1.0, True] * 32), "takes numbers, data holds booleans and numbers"),
+    (ask_digits(data=["x" * 400_000] + [1] * 63), "data holds integers and strings"),
+    (ask_digits(data=[[[1.0]] * 64]), "takes numbers, data holds arrays"),
     (ask_digits(data=[1e300] * 64), "does not fit FP32"),
-    (ask_digits(data=[[1.0] * 32, [1.0] * 31]), "differ in length"),
-    (ask_digits(data=[[1.0] * 32, [1.0] * 32]), "nested as [2, 32]"),
+    (ask_digits(data=[[1.0] * 32, [1.0] * 31]), "data is nested otherwise than its shape [1, 64] says"),
+    (ask_digits(data=[[1.0] * 32, [1.0] * 32]), "data is nested otherwise than its shape [1, 64] says"),
     (ask_digits(parameters=[1]), "parameters has to be an object"),
     (ask_digits(parameters={"binary_data_size": -1}), "binary_data_size"),
     (ask_digits(parameters={"binary_data_size": 256}), "both data and binary_data_size"),
@@ -155,7 +158,7 @@ def test_a_refusal_names_what_was_got_and_expected(digits: Replica, document: An
 @pytest.mark.parametrize(
     ("changes", "expected"),
     [
-        ({"INT8": [1.5, 2]}, "Input 'INT8': datatype INT8 takes integers, data holds numbers"),
+        ({"INT8": [1.5, 2]}, "Input 'INT8': datatype INT8 takes integers, data holds integers and numbers"),
         ({"INT8": [300, 1]}, "Input 'INT8': a value does not fit INT8"),
         ({"UINT8": [-1, 1]}, "a value does not fit UINT8"),
         ({"INT64": [None, 1]}, "takes integers"),

@@ -11,6 +11,7 @@ import struct
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -36,9 +37,25 @@ DATATYPES: Mapping[str, np.dtype[Any]] = {
     "BYTES": np.dtype(np.object_),
 }
 
-# Which inferred kinds of JSON values a datatype takes: "b" booleans, "i" and "u" integers, "f" numbers, "U" strings.
-_KINDS = {"b": "b", "u": "iu", "i": "iu", "f": "iuf", "O": "U"}
-_KIND_NAMES = {"b": "booleans", "i": "integers", "u": "integers", "f": "numbers", "U": "strings"}
+# The types of JSON values that a datatype takes, by the kind of its numpy type. They are looked at one by one: numpy
+# would read numbers out of strings, and one long string among many numbers would make it ask for all the memory.
+_TAKES: Mapping[str, frozenset[type]] = {
+    "b": frozenset({bool}),
+    "u": frozenset({int}),
+    "i": frozenset({int}),
+    "f": frozenset({int, float, type(None)}),
+    "O": frozenset({str}),
+}
+_EXPECTED = {"b": "booleans", "u": "integers", "i": "integers", "f": "numbers", "O": "strings"}
+_TYPE_NAMES = {
+    bool: "booleans",
+    int: "integers",
+    float: "numbers",
+    str: "strings",
+    list: "arrays",
+    dict: "objects",
+    type(None): "null",
+}
 
 # A number that does not fit becomes infinite with a warning. Here it is an error, and only here: models have their
 # own view of overflow. A filter costs nothing per call, numpy.errstate costs as much as reading the tensor.
@@ -53,17 +70,14 @@ class Tensor:
     datatype: str
     shape: tuple[int, ...]
     dtype: np.dtype[Any] = field(init=False)
-    kinds: str = field(init=False)  # the inferred kinds of JSON values that it takes
-    bounds: tuple[int, int] | None = field(init=False)  # of integers
+    takes: frozenset[type] = field(init=False)  # the types of JSON values that it takes
     tail: tuple[int, ...] | None = field(init=False)  # all but the first size, where only that is free
 
     def __post_init__(self) -> None:
         dtype = DATATYPES[self.datatype]
-        limits = np.iinfo(dtype) if dtype.kind in "iu" else None
         only_rows_free = self.shape[:1] == (-1,) and -1 not in self.shape[1:]
         object.__setattr__(self, "dtype", dtype)
-        object.__setattr__(self, "kinds", _KINDS[dtype.kind])
-        object.__setattr__(self, "bounds", (int(limits.min), int(limits.max)) if limits else None)
+        object.__setattr__(self, "takes", _TAKES[dtype.kind])
         object.__setattr__(self, "tail", self.shape[1:] if only_rows_free else None)
 
     def to_json(self) -> dict[str, Any]:
@@ -74,49 +88,29 @@ def array_from_json(tensor: Tensor, data: Any, shape: tuple[int, ...]) -> Array:
     """The values of ``data`` (flat or nested, row-major) as an array of ``shape``; ``Refusal`` says what is wrong."""
     if type(data) is not list:
         raise Refusal(400, f"Input '{tensor.name}': data has to be an array")
+    if data and type(data[0]) is list:
+        data = _flatten(tensor, data, shape)
+    types = set(map(type, data))
+    if not types <= tensor.takes:
+        got = " and ".join(sorted(_TYPE_NAMES[found] for found in types))
+        expected = _EXPECTED[tensor.dtype.kind]
+        raise Refusal(400, f"Input '{tensor.name}': datatype {tensor.datatype} takes {expected}, data holds {got}")
     try:
-        values = np.array(data)
-    except ValueError:
-        raise Refusal(400, f"Input '{tensor.name}': the rows of data differ in length or depth") from None
-    if values.ndim != 1 and values.shape != shape:
-        raise Refusal(400, f"Input '{tensor.name}': data is nested as {list(values.shape)}, shape says {list(shape)}")
-    if values.dtype.kind not in tensor.kinds and values.size:
-        values = _infer_again(tensor, values, data)
-    if tensor.bounds is not None and values.size:
-        _check_bounds(tensor, values)
-    try:
-        return values.astype(tensor.dtype, copy=False).reshape(shape)
-    except RuntimeWarning:
-        raise _misfit(tensor) from None
-    except ValueError:  # numpy has compared the counts already
-        raise _wrong_count(tensor, values.size, shape) from None
+        return np.array(data, tensor.dtype).reshape(shape)
+    except (OverflowError, RuntimeWarning):
+        raise Refusal(400, f"Input '{tensor.name}': a value does not fit {tensor.datatype}") from None
+    except ValueError:  # numpy compares the counts
+        raise _wrong_count(tensor, len(data), shape) from None
 
 
-def _infer_again(tensor: Tensor, values: Array, data: list[Any]) -> Array:
-    """What numpy does not infer: ``null`` among floats as NaN, and large among small unsigned integers.
-
-    Everything else is the wrong kind of value.
-    """
-    if tensor.datatype == "UINT64" and values.dtype.kind == "f":
-        exact = np.array(data, dtype=np.object_)
-        if all(isinstance(value, int) and value >= 0 for value in exact.flat):
-            return exact.astype(np.uint64)
-    if tensor.dtype.kind == "f" and all(value is None or type(value) in (float, int) for value in values.flat):
-        return values.astype(np.float64)
-    expected = {"b": "booleans", "u": "integers", "i": "integers", "f": "numbers", "O": "strings"}[tensor.dtype.kind]
-    got = _KIND_NAMES.get(values.dtype.kind, "mixed values")
-    raise Refusal(400, f"Input '{tensor.name}': datatype {tensor.datatype} takes {expected}, data holds {got}")
-
-
-def _check_bounds(tensor: Tensor, values: Array) -> None:
-    """Integers are refused where they do not fit, never wrapped."""
-    least, most = tensor.bounds or (0, 0)
-    if int(values.min()) < least or int(values.max()) > most:
-        raise _misfit(tensor)
-
-
-def _misfit(tensor: Tensor) -> Refusal:
-    return Refusal(400, f"Input '{tensor.name}': a value does not fit {tensor.datatype}")
+def _flatten(tensor: Tensor, data: list[Any], shape: tuple[int, ...]) -> list[Any]:
+    """Nested rows as one flat list, once every level has the lengths that ``shape`` says."""
+    level = [data]
+    for size in shape:
+        if any(type(row) is not list or len(row) != size for row in level):
+            raise Refusal(400, f"Input '{tensor.name}': data is nested otherwise than its shape {list(shape)} says")
+        level = list(chain.from_iterable(level))
+    return level
 
 
 def _wrong_count(tensor: Tensor, count: int, shape: tuple[int, ...]) -> Refusal:
