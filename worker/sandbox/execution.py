@@ -10,6 +10,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from io import FileIO
 from typing import Any
 
 from worker.errors import ToolError
@@ -54,22 +55,22 @@ def _execute(build: Callable[[int, int], list[str]], limits: Limits, stdin: byte
     deadline = started + limits.seconds if limits.seconds else None
     with _pipe() as (report, report_out), _pipe() as (lifeline_in, lifeline), _input(stdin) as given:
         process = subprocess.Popen(
-            build(report_out, lifeline_in),
+            build(report_out.fileno(), lifeline_in.fileno()),
             stdin=given,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            pass_fds=(report_out, lifeline_in),
+            pass_fds=(report_out.fileno(), lifeline_in.fileno()),
             start_new_session=True,
             env={},
         )
-        os.close(report_out)
+        report_out.close()
         with process:
-            streams, timed_out = _follow(process, report, lifeline, deadline)
+            streams, timed_out = _follow(process, report, lifeline.fileno(), deadline)
     return _outcome(streams, timed_out, time.monotonic() - started)
 
 
 def _follow(
-    process: subprocess.Popen[bytes], report: int, lifeline: int, deadline: float | None
+    process: subprocess.Popen[bytes], report: FileIO, lifeline: int, deadline: float | None
 ) -> tuple[_Streams, bool]:
     """Read until every pipe is closed; at the deadline cut the lifeline, and later kill the whole group."""
     streams, timed_out = _Streams(), False
@@ -125,15 +126,14 @@ def _failed(detail: str) -> ToolError:
 
 
 @contextlib.contextmanager
-def _pipe() -> Iterator[tuple[int, int]]:
-    """Two ends that are closed at the latest when the block ends."""
-    ends = os.pipe()
-    try:
-        yield ends
-    finally:
-        for end in ends:
-            with contextlib.suppress(OSError):
-                os.close(end)
+def _pipe() -> Iterator[tuple[FileIO, FileIO]]:
+    """Two ends that are closed at the latest when the block ends.
+
+    File objects, since those close once: a bare number closed twice is another thread's file the second time.
+    """
+    out_of, into = os.pipe()
+    with FileIO(out_of, "rb") as reading, FileIO(into, "wb") as writing:
+        yield reading, writing
 
 
 @contextlib.contextmanager

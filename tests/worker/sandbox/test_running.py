@@ -4,6 +4,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -200,3 +201,13 @@ def test_without_any_wall_nothing_is_run(monkeypatch: pytest.MonkeyPatch) -> Non
     with pytest.raises(ToolError, match="no sandbox") as caught:
         sandbox.run([sys.executable, "-c", "pass"])
     assert (caught.value.kind, caught.value.permanent) == ("no_sandbox", True)
+
+
+def test_many_at_once_do_not_close_each_others_descriptors() -> None:
+    """A descriptor closed twice belongs to another thread the second time; then somebody waits for ever."""
+    quick = Limits(seconds=20.0)
+    with ThreadPoolExecutor(6) as pool:
+        outcomes = list(pool.map(lambda n: sandbox.run(["/bin/echo", str(n)], limits=quick), range(24)))
+    assert [(o.exit_code, o.stdout, o.timed_out) for o in outcomes] == [
+        (0, f"{n}\n".encode(), False) for n in range(24)
+    ]
