@@ -1,5 +1,6 @@
 """What the monitoring page and an endpoint's charts show: read here, drawn by ``panels`` and ``sparklines``."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -82,14 +83,15 @@ def endpoint_panels(endpoint: Endpoint, span: Span, wish: Wish) -> list[Panel]:
     span = fitted(span)
     deployments = _deployments([endpoint], span)
     whole = read_tracks([endpoint.pk], span).get(endpoint.pk, _nothing(span))
-    parts = _parts(endpoint, deployments, span) if wish.group == "release" else {}
+    names = _names(deployments)
+    parts = _parts(endpoint, names, span) if wish.group == "release" else {}
     past = PASTS.get(wish.past)
     return panels(
         Scene(
             span=span,
             whole=whole,
             parts=parts,
-            resources=_named(read_resources(list(deployments), span), deployments),
+            resources=_named(read_resources(list(deployments), span), names),
             past=_past_track(endpoint, span, past[0]) if past else None,
             past_label=past[1] if past else "",
             marks=marks([endpoint], span).get(endpoint.pk, []),
@@ -116,11 +118,11 @@ def multiples(endpoints: Sequence[Endpoint], span: Span, wish: Wish) -> list[Row
 def _release_rows(
     endpoints: Sequence[Endpoint], span: Span, tracks: Mapping[tuple[int, int | None], Track]
 ) -> list[Row]:
-    deployments = _deployments(endpoints, span)
+    names = _names(_deployments(endpoints, span))
     rows = []
     for endpoint in endpoints:
         own = sorted((pk for key, pk in tracks if key == endpoint.pk and pk), reverse=True)
-        rows += [Row(endpoint, _label(deployments.get(pk), pk), _traffic(tracks[endpoint.pk, pk], None)) for pk in own]
+        rows += [Row(endpoint, _name(names, pk), _traffic(tracks[endpoint.pk, pk], None)) for pk in own]
     return rows
 
 
@@ -128,8 +130,12 @@ def _replica_rows(endpoints: Sequence[Endpoint], span: Span) -> list[Row]:
     deployments = _deployments(endpoints, span)
     by_id = {endpoint.pk: endpoint for endpoint in endpoints}
     found = read_resources(list(deployments), span)
-    named = zip(found.values(), _named(found, deployments), strict=True)
-    rows = [Row(by_id[deployments[one.deployment].endpoint_id], name, _resources(one)) for one, name in named]
+    names = _names(deployments)
+    rows = [
+        Row(by_id[deployments[one.deployment].endpoint_id], label, _resources(one))
+        for name, one in found.items()
+        for label in _named({name: one}, names)
+    ]
     return sorted(rows, key=lambda row: (row.endpoint.name, row.label))
 
 
@@ -173,11 +179,11 @@ def _multiple(
     )
 
 
-def _parts(endpoint: Endpoint, deployments: Mapping[int, Deployment], span: Span) -> dict[str, Track]:
+def _parts(endpoint: Endpoint, names: Mapping[int, str], span: Span) -> dict[str, Track]:
     """A track by release, the newest first; calls that no release could take are only in the whole."""
     tracks = read_tracks([endpoint.pk], span, by_deployment)
     known = sorted((pk for _endpoint, pk in tracks if pk), reverse=True)
-    return {_label(deployments.get(pk), pk): tracks[endpoint.pk, pk] for pk in known}
+    return {_name(names, pk): tracks[endpoint.pk, pk] for pk in known}
 
 
 def _past_track(endpoint: Endpoint, span: Span, seconds: int) -> Track:
@@ -197,18 +203,25 @@ def _deployments(endpoints: Iterable[Endpoint], span: Span) -> dict[int, Deploym
     return {row.pk: row for row in rows.order_by("-pk")}
 
 
-def _named(found: Mapping[str, Resources], deployments: Mapping[int, Deployment]) -> dict[str, Resources]:
-    """Replicas by a name that people know: the version, the release and the number of the replica."""
+def _named(found: Mapping[str, Resources], names: Mapping[int, str]) -> dict[str, Resources]:
+    """Replicas by a name that people know: the version and the number of the replica."""
+    return {f"{_name(names, one.deployment)} · {name.rsplit('-', 1)[-1]}": one for name, one in found.items()}
+
+
+def _names(deployments: Mapping[int, Deployment]) -> dict[int, str]:
+    """Each deployment by its version alone, unless the endpoint ran that version more than once in this time."""
+    versions = {pk: one.release.version.number for pk, one in deployments.items()}
+    times = Counter((one.endpoint_id, versions[pk]) for pk, one in deployments.items())
     return {
-        f"{_label(deployments.get(one.deployment), one.deployment)} · {name.rsplit('-', 1)[-1]}": one
-        for name, one in found.items()
+        pk: f"v{versions[pk]}"
+        if times[one.endpoint_id, versions[pk]] == 1
+        else _("v%(version)s (deployment %(pk)s)") % {"version": versions[pk], "pk": pk}
+        for pk, one in deployments.items()
     }
 
 
-def _label(deployment: Deployment | None, pk: int) -> str:
-    if deployment is None:
-        return _("deployment %(pk)s") % {"pk": pk}
-    return _("v%(version)s (deployment %(pk)s)") % {"version": deployment.release.version.number, "pk": pk}
+def _name(names: Mapping[int, str], pk: int) -> str:
+    return names.get(pk) or _("deployment %(pk)s") % {"pk": pk}
 
 
 def _nothing(span: Span) -> Track:

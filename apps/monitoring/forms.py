@@ -8,7 +8,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from apps.accounts.models import Project
-from apps.monitoring.metrics import DURATIONS, METRICS, OPERATORS, SEVERITIES, WINDOWS
+from apps.monitoring.metrics import DURATIONS, METRICS, OPERATORS, SEVERITIES, WINDOWS, Metric
 from apps.monitoring.models import AlertRule, Channel
 from apps.targets.models import Endpoint
 
@@ -18,7 +18,7 @@ MOST_ADDRESSES = 20
 class RuleForm(forms.Form):
     """When <metric> of <endpoint> over <window> <is above> <threshold> <for so long> → <severity> → <channels>."""
 
-    metric = forms.ChoiceField(label=_("Metric"), choices=[(m.key, m.label) for m in METRICS.values()])
+    metric = forms.ChoiceField(label=_("Metric"), choices=lambda: [(m.key, _with_unit(m)) for m in METRICS.values()])
     endpoint = forms.ModelChoiceField(Endpoint.objects.none(), label=_("Endpoint"), empty_label=None)
     window_seconds = forms.TypedChoiceField(label=_("Window"), choices=list(WINDOWS.items()), coerce=int)
     operator = forms.ChoiceField(label=_("Comparison"), choices=list(OPERATORS.items()))
@@ -97,6 +97,10 @@ class ChannelForm(forms.Form):
         if self.cleaned_data["kind"] == "webhook":
             return {"url": self.cleaned_data["url"]}
         return {"to": addresses(self.cleaned_data["to"])}
+
+
+def _with_unit(metric: Metric) -> str:
+    return f"{metric.label} ({metric.unit})" if metric.unit else str(metric.label)
 
 
 def addresses(text: str) -> list[str]:

@@ -57,10 +57,12 @@ class Scene:
 
 def panels(scene: Scene) -> list[Panel]:
     """Requests, error share, latency, in flight, CPU and memory, in the order of a page."""
+    is_split = len(scene.parts) > 1
+    latency, errors = (_("p99 latency"), _("Errors (5xx)")) if is_split else (_("Latency"), _("Errors"))
     return [
         _panel(scene, "requests", _("Requests"), "req/s", _requests(scene)),
-        _panel(scene, "latency", _("Latency"), "ms", _latency(scene)),
-        _panel(scene, "errors", _("Errors"), "%", _errors(scene), most=100),
+        _panel(scene, "latency", latency, "ms", _latency(scene)),
+        _panel(scene, "errors", errors, "%", _errors(scene), most=100),
         _panel(scene, "in-flight", _("In flight"), "", _in_flight(scene)),
         _panel(scene, "cpu", _("CPU"), "%", _resource(scene, lambda one: one.cpu)),
         _panel(scene, "memory", _("Memory"), "MB", _resource(scene, lambda one: one.memory)),
@@ -88,7 +90,7 @@ def _requests(scene: Scene) -> list[Line]:
 def _latency(scene: Scene) -> list[Line]:
     past = _past(scene, lambda track: track.percentile(99))
     if len(scene.parts) > 1:
-        return [*past, *_split(scene.parts, lambda track: track.percentile(99), suffix=" p99")]
+        return [*past, *_split(scene.parts, lambda track: track.percentile(99))]
     whole = scene.whole
     return [
         *past,
@@ -101,7 +103,7 @@ def _latency(scene: Scene) -> list[Line]:
 def _errors(scene: Scene) -> list[Line]:
     past = _past(scene, lambda track: track.share("5xx"))
     if len(scene.parts) > 1:
-        return [*past, *_split(scene.parts, lambda track: track.share("5xx"), suffix=" 5xx")]
+        return [*past, *_split(scene.parts, lambda track: track.share("5xx"))]
     whole = scene.whole
     lines = [Line(_("failed (5xx)"), whole.share("5xx"), BAD)]
     extra = (
@@ -125,9 +127,9 @@ def _resource(scene: Scene, read: Callable[[Resources], Sequence[float | None]])
     return [Line(name, read(one), pick(index)) for index, (name, one) in enumerate(shown)]
 
 
-def _split(parts: Mapping[str, Track], read: Callable[[Track], Iterable], suffix: str = "") -> list[Line]:
+def _split(parts: Mapping[str, Track], read: Callable[[Track], Iterable]) -> list[Line]:
     shown = list(parts.items())[:MOST_LINES]
-    return [Line(f"{label}{suffix}", list(read(track)), pick(index)) for index, (label, track) in enumerate(shown)]
+    return [Line(label, list(read(track)), pick(index)) for index, (label, track) in enumerate(shown)]
 
 
 def _past(scene: Scene, read: Callable[[Track], Iterable]) -> list[Line]:

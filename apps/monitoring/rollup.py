@@ -108,7 +108,8 @@ def _make(level: Level, keys: set[Key]) -> None:
         outgrown = Window.objects.filter(seconds=level.coarse, start__in=starts)
         found = outgrown.values_list("pk", "endpoint_id", "deployment_id", "start")
         Window.objects.filter(pk__in=[pk for pk, *key in found if tuple(key) in keys]).delete()
-        Window.objects.bulk_create(_merged(level.coarse, key, parts) for key, parts in fine.items())
+        made = [_merged(level.coarse, key, parts) for key, parts in fine.items()]
+        Window.objects.bulk_create(made, ignore_conflicts=True)  # another worker may be making the same
 
 
 def _merged(seconds: int, key: Key, parts: Iterable[Window]) -> Window:

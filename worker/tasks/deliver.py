@@ -1,17 +1,18 @@
 """Bring one notice to one channel. A delivery whose time has come is found by the sweep; this is one try of it."""
 
 import time
-from collections.abc import Mapping
 from typing import Any
 
 import structlog
 from celery import shared_task
+from django.conf import settings
 
 from apps.core.errors import StateConflict
 from apps.core.sealing import SealBroken
 from apps.monitoring import deliveries
 from apps.monitoring.models import Delivery
 from worker.errors import ToolError
+from worker.notifiers.base import MailSettings, NotifierSettings
 from worker.notifiers.registry import send
 from worker.specs import ChannelSpec, Message, Notice, Receipt, gettext_noop
 
@@ -26,7 +27,7 @@ def deliver(pk: int) -> None:
         return
     started = time.monotonic()
     try:
-        receipt = send(channel_spec(delivery), notice_of(delivery.notice))
+        receipt = send(channel_spec(delivery), Notice(**delivery.notice), notifier_settings())
         deliveries.finish_delivery(delivery, **facts_of(receipt))
     except ToolError as error:
         fail(delivery, error, time.monotonic() - started)
@@ -54,8 +55,19 @@ def channel_spec(delivery: Delivery) -> ChannelSpec:
         raise ToolError(message, kind="seal_broken", permanent=True) from error
 
 
-def notice_of(stored: Mapping[str, Any]) -> Notice:
-    return Notice(**stored)
+def notifier_settings() -> NotifierSettings:
+    """What the operator of the installation decided: the mail server, and which receivers inside may be reached."""
+    has_server = settings.EMAIL_BACKEND.endswith("smtp.EmailBackend")
+    security = "tls" if getattr(settings, "EMAIL_USE_SSL", False) else "starttls" if settings.EMAIL_USE_TLS else ""
+    mail = MailSettings(
+        host=settings.EMAIL_HOST if has_server else "",
+        port=settings.EMAIL_PORT,
+        username=settings.EMAIL_HOST_USER,
+        password=settings.EMAIL_HOST_PASSWORD,
+        security=security,
+        sender=settings.DEFAULT_FROM_EMAIL,
+    )
+    return NotifierSettings(tuple(settings.SLIPWAY_OUTBOUND_ALLOWED), settings.SLIPWAY_CA_BUNDLE, mail)
 
 
 def facts_of(receipt: Receipt) -> dict[str, Any]:
