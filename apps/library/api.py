@@ -94,8 +94,7 @@ class Models(LibraryView, generics.GenericAPIView):
         ],
     )
     def get(self, request: Request, project: str) -> Response:
-        names = ("search", "tag", "task", "framework", "state", "ordering")
-        wanted = selectors.ModelFilter(**{name: request.query_params.get(name, "") for name in names})
+        wanted = selectors.ModelFilter(**{name: request.query_params.get(name, "") for name in selectors.FILTERS})
         page = self.paginate_queryset(selectors.list_models(self.actor, self.project, wanted))
         return self.get_paginated_response(ModelOut(page, many=True).data)
 

@@ -63,14 +63,27 @@ def read_companions(files: Iterable[Named], store: Store) -> Companions:
 def check_example(example: Any) -> dict[str, Any]:
     """An inference request of the Open Inference Protocol: an object with a list of inputs. Invalid otherwise."""
     if isinstance(example, dict) and isinstance(example.get("inputs"), list) and example["inputs"]:
+        _check_keepable(example)
         return example
-    raise Invalid(
+    raise _bad_example(
         _("The example is not an inference request."),
-        advice=_(
-            "Write it as JSON: {“inputs”: [{“name”: “x”, “shape”: [1, 2], “datatype”: “FP32”, “data”: [5.1, 3.5]}]}"
-        ),
-        errors={"example": [_("An object with a list of inputs is needed.")]},
+        _("Write it as JSON: {“inputs”: [{“name”: “x”, “shape”: [1, 2], “datatype”: “FP32”, “data”: [5.1, 3.5]}]}"),
     )
+
+
+def _check_keepable(example: Any) -> None:
+    """Databases take neither infinity, nor NUL, nor half a character."""
+    try:
+        text = json.dumps(example, allow_nan=False, ensure_ascii=False)
+        size = len(text.encode())
+    except (ValueError, RecursionError) as error:
+        raise _bad_example(_("The example holds something that is not JSON."), str(error)) from error
+    if "\\u0000" in text or size > MAX_BYTES:
+        raise _bad_example(_("The example is too long or holds a NUL character."), _("Keep it below 1 MiB of text."))
+
+
+def _bad_example(message: str, advice: str) -> Invalid:
+    return Invalid(message, advice=advice, errors={"example": [_("An object with a list of inputs is needed.")]})
 
 
 def _text_of(file: Named, store: Store) -> str:
@@ -97,6 +110,8 @@ def _parsed(name: str, text: str) -> Any:
 
 
 def _checked_labels(name: str, labels: Any) -> list[str]:
+    if isinstance(labels, dict) and labels and all(key.isdecimal() for key in labels):
+        labels = [labels[key] for key in sorted(labels, key=int)]  # {"0": "zero", "1": "one"}
     if isinstance(labels, list) and len(labels) <= MAX_LABELS and all(isinstance(x, str | int) for x in labels):
         return [str(label) for label in labels]
     raise Invalid(

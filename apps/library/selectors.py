@@ -11,6 +11,7 @@ from django.db.models.functions import Cast
 from django.utils.translation import gettext as _
 
 from apps.accounts.models import Project
+from apps.audit.models import Entry
 from apps.core.actors import Actor
 from apps.core.errors import Missing
 from apps.library.models import MLModel, ModelVersion, Upload, VersionFile
@@ -25,6 +26,7 @@ ORDERINGS = {
     "owner": ("created_by__name", "name"),
     "-owner": ("-created_by__name", "name"),
 }
+FILTERS = ("search", "tag", "task", "framework", "state", "ordering")
 VERSION_ORDERINGS = {
     "number": ("number",),
     "-number": ("-number",),
@@ -43,6 +45,10 @@ class ModelFilter:
     framework: str = ""
     state: str = ""
     ordering: str = "-updated"
+
+    @property
+    def is_narrowed(self) -> bool:
+        return any(getattr(self, name) for name in FILTERS if name != "ordering")
 
 
 @dataclass(frozen=True)
@@ -118,6 +124,11 @@ def load_evidence(version: ModelVersion) -> ModelVersion:
     return version
 
 
+def list_history(version: ModelVersion) -> QuerySet[Entry]:
+    """Who did what to this version, the latest first. Whoever sees the version may see that."""
+    return Entry.objects.filter(object_type=version._meta.model_name, object_id=str(version.pk)).order_by("-seq")
+
+
 def list_files(version: ModelVersion) -> QuerySet[VersionFile]:
     """What was uploaded first, then what was made of it."""
     return version.files.select_related("artifact").order_by("-role", "name")
@@ -135,7 +146,7 @@ def choose_files(version: ModelVersion, name: str = "") -> Sequence[VersionFile]
 def get_upload(actor: Actor, upload_id: UUID) -> Upload:
     """A transfer of the actor's own; Missing for anybody else's and for one that has ended."""
     rows = Upload.objects.visible_to(actor).select_related("project")
-    live = [Upload.State.RECEIVING, Upload.State.COMPLETE, Upload.State.USED]
+    live = [Upload.State.RECEIVING, Upload.State.COMPLETE]
     upload = rows.filter(pk=upload_id, created_by_id=actor.user_id, state__in=live).first()
     if upload is None:
         raise Missing(
@@ -166,7 +177,7 @@ def _with_latest(rows: QuerySet[MLModel]) -> QuerySet[MLModel]:
         latest_number=fact("number"),
         latest_state=fact("state"),
         latest_framework=fact("framework"),
-        latest_version=fact("framework_version"),
+        latest_framework_version=fact("framework_version"),
         latest_at=fact("created_at"),
     )
 

@@ -1,12 +1,25 @@
 from django.urls import URLPattern, path
 
 from apps.library import api as calls
-from apps.library import tus
+from apps.library import tus, version_views, views
 
 MODEL = "projects/<slug:project>/models/<slug:model>/"
 VERSION = f"{MODEL}versions/<int:number>/"
 
-pages: list[URLPattern] = []  # under /p/<project>/
+_page = "models/<slug:model>/<int:number>/"
+pages: list[URLPattern] = [  # under /p/<project>/
+    path("models/", views.models, name="models"),
+    path("tag-models/", views.tag_models, name="tag_models"),
+    path("upload/", views.upload, name="upload"),
+    path("models/<slug:model>/", views.model, name="model"),
+    path("models/<slug:model>/edit/", views.edit_model, name="edit_model"),
+    path(_page, version_views.version, name="version"),
+    path(f"{_page}tab/<slug:tab>/", version_views.version, name="version_tab"),
+    path(f"{_page}live/", version_views.version_live, name="version_live"),
+    path(f"{_page}retire/", version_views.retire_version, name="retire_version"),
+    path(f"{_page}restore/", version_views.restore_version, name="restore_version"),
+    path(f"{_page}download/", version_views.download, name="download"),
+]
 
 api: list[URLPattern] = [  # under /api/v1/
     path("uploads/", tus.Uploads.as_view(), name="uploads"),

@@ -4,7 +4,7 @@
 ``examinations`` writes down what the worker finds out about one.
 """
 
-from apps.library.services.catalogue import create_model, edit_model
+from apps.library.services.catalogue import create_model, edit_model, tag_models
 from apps.library.services.examinations import (
     begin_examination,
     fail_examination,
@@ -21,7 +21,7 @@ from apps.library.services.uploads import (
     receive,
     store_file,
 )
-from apps.library.services.versions import create_version, restore_version, retire_version
+from apps.library.services.versions import create_named_version, create_version, restore_version, retire_version
 
 __all__ = [
     "Checksum",
@@ -30,6 +30,7 @@ __all__ = [
     "begin_examination",
     "cancel_upload",
     "create_model",
+    "create_named_version",
     "create_upload",
     "create_version",
     "edit_model",
@@ -41,4 +42,5 @@ __all__ = [
     "restore_version",
     "retire_version",
     "store_file",
+    "tag_models",
 ]

@@ -62,3 +62,12 @@ def edit_model(
     model.save(update_fields=[*changed, "updated_at"])
     record(actor, "model.edited", model, before=before, after=changed)
     return model
+
+
+@transaction.atomic
+def tag_models(*, actor: Actor, models: Iterable[MLModel], tag: str) -> int:
+    """Put one tag on each of these models; returns how many did not have it yet. One audit entry for each of them."""
+    fresh = [model for model in models if tag not in model.tags]
+    for model in fresh:
+        edit_model(actor=actor, model=model, tags=[*model.tags, tag])
+    return len(fresh)

@@ -10,6 +10,7 @@ from django.db.models.functions import Now
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from apps.accounts.models import Project
 from apps.audit.services import record
 from apps.core.actors import Actor
 from apps.core.errors import Invalid, Missing, StateConflict
@@ -19,6 +20,7 @@ from apps.library import quota
 from apps.library.companions import check_example, is_companion, read_companions
 from apps.library.models import Artifact, MLModel, ModelVersion, Upload, VersionFile
 from apps.library.names import check_distinct
+from apps.library.services.catalogue import create_model
 from apps.library.services.uploads import StoredFile
 from apps.library.store import get_store
 
@@ -73,6 +75,14 @@ def create_version(
     )
     enqueue(Job.EXAMINE, version.pk)
     return version
+
+
+@transaction.atomic
+def create_named_version(*, actor: Actor, project: Project, name: str, **facts: Any) -> ModelVersion:
+    """The next version of the model called ``name``, made when there is none; ``facts`` as for ``create_version``."""
+    model = MLModel.objects.select_related("project").filter(project=project, name=name).first()
+    model = model or create_model(actor=actor, project=project, name=name)
+    return create_version(actor=actor, model=model, **facts)
 
 
 @transaction.atomic

@@ -1,0 +1,141 @@
+"""The pages of one version: its head, its tabs, and what can be done with it."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.shortcuts import redirect
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+from django.views.decorators.http import require_GET, require_POST
+
+from apps.accounts.models import Project
+from apps.accounts.selectors import get_project
+from apps.core.errors import Missing
+from apps.core.pages import render_page
+from apps.library import selectors, services
+from apps.library.cards import render_card
+from apps.library.charts import latency_by_batch
+from apps.library.downloads import send_files
+from apps.library.evidence import kind_of
+from apps.library.lineage import draw_lineage
+from apps.library.models import ModelVersion
+from apps.library.views import address_of
+
+MOVING = (ModelVersion.State.UPLOADED, ModelVersion.State.EXAMINING)
+HISTORY_LENGTH = 100
+TABS = {
+    "checks": gettext_lazy("Checks"),
+    "signature": gettext_lazy("Signature & try"),
+    "profile": gettext_lazy("Profile"),
+    "card": gettext_lazy("Card"),
+    "files": gettext_lazy("Files"),
+    "lineage": gettext_lazy("Lineage"),
+    "history": gettext_lazy("History"),
+}
+
+
+@require_GET
+def version(request: HttpRequest, project: str, model: str, number: int, tab: str = "checks") -> HttpResponse:
+    """One version: its state, what can be done, and one of its tabs."""
+    room, row = _find(request, project, model, number)
+    if tab not in TABS:
+        raise Missing(_("There is no such tab."))
+    context = {**_head(room, row), "tab": tab, "tabs": TABS.items(), **FACTS[tab](row)}
+    return render_page(request, f"library/version_{tab}.html", context)
+
+
+@require_GET
+def version_live(request: HttpRequest, project: str, model: str, number: int) -> HttpResponse:
+    """The checks and the head, asked for every second while the examination goes on."""
+    room, row = _find(request, project, model, number)
+    return render_page(request, "library/_live.html", {**_head(room, row), **_checks(row)})
+
+
+@require_POST
+def retire_version(request: HttpRequest, project: str, model: str, number: int) -> HttpResponse:
+    """Take a version out of use."""
+    _room, row = _find(request, project, model, number)
+    services.retire_version(actor=request.actor, version=row, note=request.POST.get("note", "")[:2000])
+    messages.success(request, _("%(version)s is retired. What runs already keeps running.") % {"version": row})
+    return redirect(address_of(row))
+
+
+@require_POST
+def restore_version(request: HttpRequest, project: str, model: str, number: int) -> HttpResponse:
+    """Bring a retired version back into use."""
+    _room, row = _find(request, project, model, number)
+    services.restore_version(actor=request.actor, version=row, note=request.POST.get("note", "")[:2000])
+    messages.success(request, _("%(version)s can be proposed again.") % {"version": row})
+    return redirect(address_of(row))
+
+
+@require_GET
+def download(request: HttpRequest, project: str, model: str, number: int) -> HttpResponseBase:
+    """The uploaded files, or the one that ``?file=`` names."""
+    _room, row = _find(request, project, model, number)
+    return send_files(selectors.choose_files(row, request.GET.get("file", "")), f"{model}-v{number}.zip")
+
+
+def _find(request: HttpRequest, project: str, model: str, number: int) -> tuple[Project, ModelVersion]:
+    room = get_project(request.actor, project, "model.view")
+    return room, selectors.get_version(request.actor, room, model, number)
+
+
+def _head(project: Project, version: ModelVersion) -> dict[str, Any]:
+    return {"project": project, "version": version, "is_moving": version.state in MOVING}
+
+
+def _checks(version: ModelVersion) -> dict[str, Any]:
+    return {"checks": [(check, kind_of(check.key)) for check in version.checks.all()]}
+
+
+def _signature(version: ModelVersion) -> dict[str, Any]:
+    signature, golden = version.signature or {}, version.golden or {}
+    return {
+        "sides": [
+            (_("Inputs"), signature.get("inputs", [])),
+            (_("Outputs"), signature.get("outputs", [])),
+        ],
+        "request_text": _pretty(golden.get("request") or version.example),
+        "response_text": _pretty(golden.get("response")),
+    }
+
+
+def _profile(version: ModelVersion) -> dict[str, Any]:
+    profile = version.profile or {}
+    return {"profile": profile, "latency": profile.get("latency_ms") or {}, "figure": latency_by_batch(profile)}
+
+
+def _card(version: ModelVersion) -> dict[str, Any]:
+    return {"card": render_card(version.card)}
+
+
+def _files(version: ModelVersion) -> dict[str, Any]:
+    return {"files": selectors.list_files(version)}
+
+
+def _lineage(version: ModelVersion) -> dict[str, Any]:
+    return {"columns": draw_lineage(selectors.load_evidence(version))}
+
+
+def _history(version: ModelVersion) -> dict[str, Any]:
+    return {"entries": selectors.list_history(version)[:HISTORY_LENGTH]}
+
+
+FACTS: dict[str, Callable[[ModelVersion], dict[str, Any]]] = {
+    "checks": _checks,
+    "signature": _signature,
+    "profile": _profile,
+    "card": _card,
+    "files": _files,
+    "lineage": _lineage,
+    "history": _history,
+}
+
+
+def _pretty(value: Any) -> str:
+    """JSON to be read: short lists stay on their line."""
+    return json.dumps(value, indent=2, ensure_ascii=False) if value else ""

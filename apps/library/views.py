@@ -1,0 +1,198 @@
+"""Pages of the library: models, one model, and how a new version gets in."""
+
+from typing import Any
+
+from django.contrib import messages
+from django.core.paginator import Page, Paginator
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
+from django.views.decorators.http import require_GET, require_POST
+from django_htmx.http import HttpResponseClientRedirect
+
+from apps.accounts.models import Project
+from apps.accounts.selectors import get_project
+from apps.core.actors import Actor
+from apps.core.errors import Missing
+from apps.core.pages import render_page
+from apps.library import quota, selectors, services
+from apps.library.forms import TASKS, ModelForm, TagForm, UploadForm
+from apps.library.models import MLModel, ModelVersion
+
+PAGE_SIZE = 50
+ORDERINGS = (
+    ("-updated", gettext_lazy("Latest change")),
+    ("name", gettext_lazy("Name")),
+    ("-created", gettext_lazy("Newest")),
+    ("owner", gettext_lazy("Owner")),
+)
+UPLOAD_WORDS = {  # what upload.js says
+    "waiting": gettext_lazy("waiting"),
+    "sending": gettext_lazy("uploading"),
+    "paused": gettext_lazy("paused"),
+    "retrying": gettext_lazy("connection lost, trying again"),
+    "done": gettext_lazy("uploaded"),
+    "tooLarge": gettext_lazy("This file is larger than this installation takes."),
+    "empty": gettext_lazy("This file is empty."),
+    "renamed": gettext_lazy("renamed from {name}"),
+    "left": gettext_lazy("{time} left"),
+    "of": gettext_lazy("{done} of {size}"),
+    "unfinished": gettext_lazy("Not finished last time: {name}. Add the same file again to go on where it stopped."),
+    "send": gettext_lazy("Create version"),
+    "sendLater": gettext_lazy("Creates the version when all is in"),
+    "failed": gettext_lazy("The server did not take this file."),
+}
+FACET_TITLES = {
+    "state": gettext_lazy("State"),
+    "framework": gettext_lazy("Framework"),
+    "task": gettext_lazy("Task"),
+    "tag": gettext_lazy("Tags"),
+}
+
+
+@require_GET
+def models(request: HttpRequest, project: str) -> HttpResponse:
+    """All models, searched and narrowed by facets."""
+    room = get_project(request.actor, project, "model.view")
+    wanted = selectors.ModelFilter(**{name: request.GET.get(name, "") for name in selectors.FILTERS})
+    context = {
+        "project": room,
+        "page": page_of(request, selectors.list_models(request.actor, room, wanted)),
+        "wanted": wanted,
+        "facets": _linked(request, selectors.count_facets(request.actor, room, wanted)),
+        "chosen": [(name, getattr(wanted, name)) for name in FACET_TITLES if getattr(wanted, name)],
+        "orderings": ORDERINGS,
+        "form": UploadForm(),
+        **_upload_facts(request.actor, room),
+    }
+    return render_page(request, "library/models.html", context, fragment="library/_models.html")
+
+
+@require_POST
+def tag_models(request: HttpRequest, project: str) -> HttpResponse:
+    """One tag for the models that were ticked."""
+    room = get_project(request.actor, project, "model.edit")
+    rows = selectors.list_models(request.actor, room)
+    form = TagForm(request.POST, names=[row.name for row in rows])
+    if form.is_valid():
+        chosen = [row for row in rows if row.name in form.cleaned_data["models"]]
+        count = services.tag_models(actor=request.actor, models=chosen, tag=form.cleaned_data["tag"])
+        said = ngettext("%(count)d model has the tag now.", "%(count)d models have the tag now.", count)
+        messages.success(request, said % {"count": count})
+    else:
+        messages.error(request, _("Tick at least one model, and write a tag without spaces."))
+    return redirect("library:models", project=room.slug)
+
+
+def upload(request: HttpRequest, project: str) -> HttpResponse:
+    """Get a model in: the page, and the version made of what arrived."""
+    room = get_project(request.actor, project, "version.upload")
+    asked = {"model": request.GET.get("model", ""), "parent": request.GET.get("parent", "")}
+    form = UploadForm(request.POST or None, request.FILES or None, initial=asked)
+    if request.method == "POST" and form.is_valid():
+        address = address_of(_make_version(request.actor, room, form.cleaned_data))
+        return HttpResponseClientRedirect(address) if request.htmx else redirect(address)
+    context = {"project": room, "form": form, **_upload_facts(request.actor, room)}
+    status = 422 if form.is_bound else 200
+    return render_page(request, "library/upload.html", context, fragment="library/_upload_fields.html", status=status)
+
+
+@require_GET
+def model(request: HttpRequest, project: str, model: str) -> HttpResponse:
+    """One model and its versions."""
+    room, row = _find_model(request, project, model)
+    wanted = {name: request.GET.get(name, "") for name in ("search", "state", "ordering")}
+    context = {
+        "project": room,
+        "model": row,
+        "page": page_of(request, selectors.list_versions(request.actor, row, **wanted)),
+        "wanted": wanted,
+        "states": ModelVersion.State.values,
+        "form": ModelForm(initial={"description": row.description, "task": row.task, "tags": " ".join(row.tags)}),
+        "tasks": TASKS,
+    }
+    return render_page(request, "library/model.html", context, fragment="library/_versions.html")
+
+
+def edit_model(request: HttpRequest, project: str, model: str) -> HttpResponse:
+    """Description, task and tags of a model."""
+    room, row = _find_model(request, project, model)
+    request.actor.require("model.edit", room)
+    told = {"description": row.description, "task": row.task, "tags": " ".join(row.tags)}
+    form = ModelForm(request.POST or None, initial=told)
+    if request.method == "POST" and form.is_valid():
+        services.edit_model(actor=request.actor, model=row, **form.cleaned_data)
+        messages.success(request, _("Saved."))
+        return redirect("library:model", project=room.slug, model=row.name)
+    context = {"project": room, "model": row, "form": form, "tasks": TASKS}
+    return render_page(request, "library/model_edit.html", context, status=422 if form.is_bound else 200)
+
+
+def page_of(request: HttpRequest, rows: QuerySet[Any]) -> Page[Any]:
+    """The page that ``?page=`` asks for; the nearest one if there is no such page."""
+    return Paginator(rows, PAGE_SIZE).get_page(request.GET.get("page"))
+
+
+def address_of(version: ModelVersion) -> str:
+    return reverse("library:version", args=[version.project.slug, version.model.name, version.number])
+
+
+def _linked(request: HttpRequest, facets: dict[str, list[selectors.Facet]]) -> list[tuple[str, Any, list[Any]]]:
+    """By facet its name, its title, and each value with the address that chooses it or takes the choice back."""
+    return [
+        (name, title, [(facet, _turned(request, name, facet)) for facet in facets[name]])
+        for name, title in FACET_TITLES.items()
+        if facets[name]
+    ]
+
+
+def _turned(request: HttpRequest, name: str, facet: selectors.Facet) -> str:
+    query = request.GET.copy()
+    query.pop("page", None)
+    query.pop(name, None)
+    if not facet.is_chosen:
+        query[name] = facet.value
+    return f"{request.path}?{query.urlencode()}"
+
+
+def _find_model(request: HttpRequest, project: str, model: str) -> tuple[Project, MLModel]:
+    room = get_project(request.actor, project, "model.view")
+    return room, selectors.get_model(request.actor, room, model)
+
+
+def _upload_facts(actor: Actor, project: Project) -> dict[str, Any]:
+    """What the drop zone needs to know."""
+    return {
+        "known_models": selectors.list_models(actor, project).values_list("name", flat=True)[:500],
+        "max_bytes": quota.max_bytes(),
+        "words": UPLOAD_WORDS,
+    }
+
+
+def _make_version(actor: Actor, project: Project, facts: dict[str, Any]) -> ModelVersion:
+    return services.create_named_version(
+        actor=actor,
+        project=project,
+        name=facts["model"],
+        uploads=selectors.get_uploads(actor, project, facts["uploads"]),
+        files=[
+            services.store_file(actor=actor, project=project, name=file.name, stream=file) for file in facts["files"]
+        ],
+        description=facts["description"],
+        labels=facts["labels"],
+        example=facts["example"],
+        parent=_parent(actor, project, facts["parent"]),
+    )
+
+
+def _parent(actor: Actor, project: Project, text: str) -> ModelVersion | None:
+    """The version that ``model/number`` names."""
+    name, _slash, number = text.rpartition("/")
+    if not text:
+        return None
+    if not number.isdecimal():
+        raise Missing(_("There is no version “%(text)s” in this project.") % {"text": text})
+    return selectors.get_version(actor, project, name, int(number))
