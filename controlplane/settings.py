@@ -259,7 +259,7 @@ SPECTACULAR_SETTINGS = {
 }
 
 # Celery: a doorbell. Without a broker everything happens in one worker process, fed by the sweep.
-CELERY_BROKER_URL = SLIPWAY_BROKER_URL or "memory://"
+CELERY_BROKER_URL = SLIPWAY_BROKER_URL or "memory://localhost"
 CELERY_BROKER_TRANSPORT_OPTIONS = (
     {"polling_interval": 0.02} if SLIPWAY_EMBEDDED else {"visibility_timeout": 3600, "confirm_publish": True}
 )

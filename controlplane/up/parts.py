@@ -8,10 +8,10 @@ from django.conf import LazySettings
 WEB = "gunicorn --config python:controlplane.web controlplane.wsgi"
 GATEWAY = "controlplane.gateway"
 WORKER = (
-    "celery --quiet --app controlplane worker --pool threads --concurrency 4 --loglevel INFO "
+    "celery --quiet --skip-checks --app controlplane worker --pool threads --concurrency 4 --loglevel INFO "
     "--without-gossip --without-mingle --without-heartbeat"
 )
-CLOCK = "celery --quiet --app controlplane beat --loglevel INFO"
+CLOCK = "celery --quiet --skip-checks --app controlplane beat --loglevel INFO"
 STOP_SECONDS = 12
 
 
@@ -44,7 +44,7 @@ def list_parts(settings: LazySettings, *, demo: bool) -> list[Part]:
         diary = str(settings.SLIPWAY_HOME / "run" / "clock")
         parts.append(Part("clock", (*_module(CLOCK), "--schedule", diary), ready_word="beat: Starting"))
     if demo:
-        parts.append(Part("demo", (sys.executable, str(settings.BASE_DIR / "manage.py"), "demo"), is_one_shot=True))
+        parts.append(Part("demo", _module("controlplane.demo"), is_one_shot=True))
     return parts
 
 

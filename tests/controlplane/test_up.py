@@ -13,6 +13,8 @@ import pytest
 from controlplane.up.processes import find_marked
 from tests.controlplane.running import Up, find_free_port, wait_until
 
+BACK_SECONDS = 5  # one, and room for a machine that is busy with other tests
+
 pytestmark = pytest.mark.xdist_group("up")
 
 
@@ -57,10 +59,10 @@ def test_second_start_on_the_same_data_folder_refuses_and_names_the_first(up: Up
 
 
 @pytest.mark.parametrize("part", ["web", "gateway", "worker"])
-def test_killed_part_is_started_again_within_two_seconds(up: Up, part: str) -> None:
+def test_killed_part_is_started_again(up: Up, part: str) -> None:
     killed = up.find_pid(part)
     os.kill(killed, signal.SIGKILL)
-    wait_until(lambda: up.find_pid(part) != killed, 2, what=f"a new {part}")
+    wait_until(lambda: up.find_pid(part) != killed, BACK_SECONDS, what=f"a new {part}")
     wait_until(lambda: answers(up.web_port) and answers(up.gateway_port), 60, what="answers")
     up.wait_for(f"{part:8} ended (SIGKILL)", 5)
 
