@@ -2,5 +2,6 @@
 
 ``command`` is the story from the lock on the data folder to Ctrl-C; ``parts`` says what runs, ``preparation`` brings
 the database and the static files up to date first, ``supervision`` keeps the parts running, ``processes`` finds and
-stops what an earlier start left behind, ``terminal`` shows what a person needs to see.
+stops what an earlier start left behind, ``replicas`` ends the models that run on this machine, ``logs`` shows what a
+person needs to see.
 """

@@ -9,7 +9,6 @@ import socket
 import subprocess
 import sys
 import time
-from collections import Counter
 from collections.abc import Iterator
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
@@ -18,11 +17,11 @@ from types import FrameType
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
+from controlplane.up.logs import Logs, say
 from controlplane.up.parts import Part, list_parts
 from controlplane.up.processes import stop_marked
 from controlplane.up.replicas import stop_replicas
-from controlplane.up.supervision import Supervisor, read_end
-from controlplane.up.terminal import Screen, Tail, pick, say
+from controlplane.up.supervision import Supervisor
 
 READY_SECONDS = 120
 PATIENT_ENDS = 3
@@ -124,30 +123,6 @@ def prepare(root: Path, home: Path) -> str:
         raise Trouble(f"preparing the database and the static files failed: {last} (see logs/preparation.log)")
     say(f"  database and static files are up to date   {time.monotonic() - begun:4.1f} s")
     return done.stdout.strip().rpartition("\n")[2]
-
-
-class Logs:
-    """Everything that the parts and their supervisor write, as far as it concerns the person at the terminal."""
-
-    def __init__(self, folder: Path, parts: list[Part]) -> None:
-        self.tails = {part: Tail(folder / f"{part.name}.log") for part in parts}
-        self.supervisor = Tail(folder / "supervisor.log")
-        self.screen = Screen()
-        self.ready_words: set[Part] = set()
-        self.ends: Counter[str] = Counter()
-
-    def show(self) -> None:
-        """Print what is new, and note which parts have said that they are ready."""
-        for part, tail in self.tails.items():
-            for line in tail.read():
-                if part.ready_word and part.ready_word in line:
-                    self.ready_words.add(part)
-                if text := pick(line):
-                    self.screen.show(text if part.is_one_shot else f"{part.name:8} {text}")
-        for line in self.supervisor.read():
-            if end := read_end(line):
-                self.ends[end.part] += 1
-                say(f"{end.part:8} ended ({end.reason}) and is started again")
 
 
 def wait_until_ready(parts: list[Part], supervisor: Supervisor, logs: Logs) -> None:
