@@ -35,6 +35,7 @@ class Call:
         "bytes_in",
         "bytes_out",
         "cut",
+        "has_been_read",
         "has_begun",
         "is_interruptible",
         "is_routed",
@@ -64,7 +65,7 @@ class Call:
         self.request_id = b""
         self.release = b"none"
         self.meter: Meter | None = None
-        self.has_begun = self.is_routed = self.is_interruptible = False
+        self.has_begun = self.has_been_read = self.is_routed = self.is_interruptible = False
         self.bytes_in = self.bytes_out = self.status = 0
 
     def wait_for(self, phase: Phase, until: float) -> None:
@@ -138,7 +139,7 @@ class Watch:
         for call in tuple(self.calls):
             if now > call.until:
                 call.end(call.phase)
-            elif call.listener is None and call.phase is not Phase.CLIENT and now - call.started > _LISTEN_AFTER:
+            elif call.has_been_read and call.listener is None and now - call.started > _LISTEN_AFTER:
                 call.listen()
 
     def remove(self, call: Call) -> None:

@@ -17,6 +17,8 @@ class Limits:
     answer_idle_seconds: float = 60.0  # between two parts of an answer that has begun
     connect_seconds: float = 2.0
     pool_idle_seconds: float = 20.0  # shorter than what replicas keep, so that we close first
+    eject_seconds: float = 5.0  # the first time that a replica fails three times in a row
+    eject_most_seconds: float = 60.0
     in_flight: int = 4096
     in_flight_per_key: int = 256
     failures_per_minute: int = 20  # wrong keys from one address

@@ -6,7 +6,7 @@ from http import HTTPStatus
 from typing import Any, Protocol
 
 from apps.gateway.calls import ANSWER, Scope
-from apps.gateway.refusals import failed
+from apps.gateway.refusals import CLOSE, failed
 
 logger = logging.getLogger(__name__)
 
@@ -73,7 +73,7 @@ class Exchange:
             await app(self.scope, self.receive, self.send)
         except Exception:
             logger.exception("the gateway failed")
-            if not self.has_started:
+            if not self.has_started and not self.is_lost:
                 refusal = failed()
                 self._answer(refusal.status, refusal.headers, refusal.body)
         finally:
@@ -156,6 +156,9 @@ class Exchange:
             lines.append(b"%s: %s\r\n" % header)
             if header[0] == b"content-length":
                 length = int(header[1])
+            elif header == CLOSE:
+                lines.pop()
+                self.keep_alive = False
         if length < 0:
             self._is_chunked = self.scope["http_version"] == "1.1"
             self.keep_alive = self.keep_alive and self._is_chunked
@@ -185,5 +188,7 @@ class Exchange:
 
     def _complete(self) -> None:
         self.is_complete = True
+        self._chunks.clear()
+        self._size = 0
         self._wake()
         self._carrier.finish(self)

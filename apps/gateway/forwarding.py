@@ -81,6 +81,7 @@ class Forwarder:
             raise too_large(most)
         body, is_whole = (b"", True) if length == 0 else await self._read_body(call, length, most)
         if is_whole:
+            call.has_been_read = True
             length = len(body)
         framing = b"transfer-encoding: chunked" if length == UNKNOWN_LENGTH else b"content-length: %d" % length
         return Question(
@@ -174,6 +175,7 @@ class Forwarder:
             connection.spoil()
         finally:
             call.is_interruptible = False
+        call.has_been_read = True
         call.wait_for(Phase.REPLICA, self._loop.time() + question.patience)
         await connection.answered
 

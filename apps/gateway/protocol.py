@@ -17,7 +17,7 @@ from uvicorn.server import ServerState
 from apps.gateway.calls import ANSWER
 from apps.gateway.config import Limits
 from apps.gateway.exchanges import STATUS_LINES, Exchange
-from apps.gateway.refusals import Refusal, malformed
+from apps.gateway.refusals import CLOSE, Refusal, malformed
 from apps.gateway.requests import accept_request_id
 
 _LINGER_BYTES = 4 << 20
@@ -291,7 +291,7 @@ def _split_target(target: bytes) -> tuple[bytes, bytes]:
 
 def _compose(refusal: Refusal) -> bytes:
     body = refusal.body
-    lines = [b"%s: %s\r\n" % header for header in refusal.headers]
+    lines = [b"%s: %s\r\n" % header for header in refusal.headers if header != CLOSE]
     return b"%s%scontent-length: %d\r\nx-request-id: %s\r\nx-slipway-release: none\r\nconnection: close\r\n\r\n%s" % (
         STATUS_LINES[refusal.status],
         b"".join(lines),

@@ -2,6 +2,8 @@
 
 import orjson
 
+CLOSE = (b"connection", b"close")
+
 
 class Refusal(Exception):
     """An answer that the gateway gives by itself.
@@ -25,6 +27,8 @@ class Refusal(Exception):
         headers = [(b"content-type", b"application/json")]
         if self.retry_after:
             headers.append((b"retry-after", b"%d" % self.retry_after))
+        if self.status == 408:
+            headers.append(CLOSE)
         if self.status == 401:
             headers.append((b"www-authenticate", b"Bearer"))
         return headers

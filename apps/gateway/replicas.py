@@ -9,8 +9,6 @@ from apps.gateway.tables import Replica
 from apps.gateway.upstream import Connection, Unreachable
 
 EJECT_AFTER = 3
-EJECT_SECONDS = 5.0
-EJECT_MOST_SECONDS = 60.0
 FORGIVE_SECONDS = 120.0
 
 
@@ -102,6 +100,7 @@ class Backend:
         if now - self.ejected_until > FORGIVE_SECONDS:
             self._ejections = 0
         self._ejections += 1
-        self.ejected_until = now + min(EJECT_SECONDS * self._ejections, EJECT_MOST_SECONDS)
+        limits = self._limits
+        self.ejected_until = now + min(limits.eject_seconds * self._ejections, limits.eject_most_seconds)
         self._failures = 0
         return True

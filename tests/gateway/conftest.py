@@ -23,7 +23,7 @@ from tests.gateway.replicas import Stage, open_stage
 from tests.gateway.serve import PEPPER, TOKEN
 
 ROOT = Path(__file__).resolve().parents[2]
-QUICK_LIMITS = {"refresh_seconds": 0.05, "window_seconds": 1, "failures_per_minute": 1_000_000}
+QUICK_LIMITS = {"refresh_seconds": 0.05, "window_seconds": 1, "eject_seconds": 0.5, "failures_per_minute": 1_000_000}
 INFER = "/v2/models/digits/infer"
 
 T = TypeVar("T")

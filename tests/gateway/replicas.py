@@ -77,7 +77,7 @@ async def read_body(asked: Asked, reader: asyncio.StreamReader) -> None:
     """Take in the body, keeping it only where it is small."""
     digest = hashlib.sha256()
     if asked.headers.get("transfer-encoding") == "chunked":
-        while size := int(await reader.readline(), 16):
+        while size := int(await reader.readuntil(b"\r\n"), 16):
             take(asked, digest, await reader.readexactly(size))
             await reader.readexactly(2)
         await reader.readexactly(2)

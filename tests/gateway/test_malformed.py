@@ -1,9 +1,11 @@
 """What is not one clear HTTP request ends at the gateway: nothing of it reaches a replica."""
 
+import contextlib
 import re
 import socket
 import time
 from collections.abc import Callable
+from functools import partial
 
 import pytest
 
@@ -32,7 +34,7 @@ CORPUS = {
     "an empty length": HEAD + b"Content-Length:\r\n\r\n" + SMUGGLED,
     "a length beyond all numbers": HEAD + b"Content-Length: 99999999999999999999999\r\n\r\n{}",
     "an unknown coding": HEAD + b"Transfer-Encoding: gzip\r\n\r\n" + SMUGGLED,
-    "a coding before chunked": HEAD + b"Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
+    "a coding before chunked": HEAD + CLOSE + b"Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
     "chunked that is not last": HEAD + b"Transfer-Encoding: chunked, identity\r\n\r\n0\r\n\r\n" + SMUGGLED,
     "chunked twice": HEAD + b"Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
     "a misspelt coding": HEAD + b"Transfer-Encoding: xchunked\r\n\r\n" + SMUGGLED,
@@ -54,8 +56,9 @@ CORPUS = {
     "no host": GET + CLOSE + KEY + b"\r\n",
     "two hosts": GET + HOST + HOST + CLOSE + KEY + b"\r\n",
     "two keys": GET + HOST + KEY + CLOSE + KEY + b"\r\n",
-    "two content types": HEAD + b"Content-Type: a/b\r\nContent-Type: c/d\r\nContent-Length: 2\r\n\r\n{}",
+    "two content types": HEAD + CLOSE + b"Content-Type: a/b\r\nContent-Type: c/d\r\nContent-Length: 2\r\n\r\n{}",
     "two tensor header lengths": HEAD
+    + CLOSE
     + b"Inference-Header-Content-Length: 1\r\nInference-Header-Content-Length: 2\r\nContent-Length: 2\r\n\r\n{}",
     "a chunk size that is no number": HEAD + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n{}\r\n0\r\n\r\n",
     "a chunk longer than it says": HEAD + b"Transfer-Encoding: chunked\r\n\r\n1\r\n{}\r\n0\r\n\r\n",
@@ -167,9 +170,10 @@ def test_a_request_that_is_well_formed_does_arrive(shared_gateway: Gateway, stag
 def test_pipelined_requests_are_answered_in_order(shared_gateway: Gateway, stage: Stage) -> None:
     key, endpoint = shared_gateway.make_key(), shared_gateway.make_endpoint(stage.add().as_replica())
     shared_gateway.publish()
-    request = (GET + HOST + KEY + b"X-Request-Id: number-%d\r\n\r\n").replace(b"{endpoint}", endpoint.encode())
+    request = (GET + HOST + KEY + b"X-Request-Id: number-%d\r\n").replace(b"{endpoint}", endpoint.encode())
+    requests = [request.replace(b"{key}", key.encode()) % n for n in range(5)]
 
-    answer = shared_gateway.exchange_raw(b"".join(request.replace(b"{key}", key.encode()) % n for n in range(5)))
+    answer = shared_gateway.exchange_raw(b"\r\n".join(requests) + CLOSE + b"\r\n")
 
     assert re.findall(rb"x-request-id: number-(\d)", answer) == [b"0", b"1", b"2", b"3", b"4"]
 
@@ -187,11 +191,14 @@ def test_what_follows_a_good_request_does_not_spoil_its_answer(shared_gateway: G
 
 def test_a_head_that_drips_is_ended(launch: "Callable[..., Gateway]") -> None:
     gateway = launch(head_seconds=0.6)
+    began = time.monotonic()
 
-    for start in (b"", b"GET /healthz HT", b"\r\n\r\n", b"GET /healthz HTTP/1.1\r\nHost: a\r\nX-A: "):
-        with socket.create_connection(("127.0.0.1", gateway.port), 10) as connection:
-            connection.sendall(start)
-            began = time.monotonic()
-            answer = b"".join(iter(lambda: connection.recv(1000), b""))
-            assert time.monotonic() - began < 5
-            assert statuses(answer) == [408]
+    with contextlib.ExitStack() as stack:
+        clients = []
+        for start in (b"", b"GET /healthz HT", b"\r\n\r\n", b"GET /healthz HTTP/1.1\r\nHost: a\r\nX-A: "):
+            clients.append(stack.enter_context(socket.create_connection(("127.0.0.1", gateway.port), 10)))
+            clients[-1].sendall(start)
+        answers = [b"".join(iter(partial(client.recv, 1000), b"")) for client in clients]
+
+    assert [statuses(answer) for answer in answers] == [[408]] * 4
+    assert time.monotonic() - began < 5
