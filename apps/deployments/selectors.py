@@ -45,6 +45,15 @@ def live(endpoint: Endpoint) -> Deployment | None:
     return row.deployment if row else None
 
 
+def before(release: Release) -> Deployment | None:
+    """What the release replaces: what is live at its endpoint now or, once it was deployed itself, what was then."""
+    own = release.deployments.order_by("pk").first()
+    if own is None:
+        return live(release.endpoint)
+    rows = Deployment.objects.filter(endpoint=release.endpoint, live_at__lt=own.created_at).exclude(release=release)
+    return rows.select_related("release__version__model", "release__version__uploaded_by").order_by("-live_at").first()
+
+
 def last_good(endpoint: Endpoint) -> Deployment | None:
     """What to roll back to: the newest deployment of another release that once took traffic and may run again."""
     now = live(endpoint)

@@ -132,12 +132,19 @@ def start_release(request: HttpRequest, project: str, pk: int) -> HttpResponse:
 
 @require_GET
 def release_change(request: HttpRequest, project: str, pk: int) -> HttpResponse:
-    """What a release would change against what its endpoint runs now (for the review sheet)."""
+    """What a release changes against what its endpoint runs, or ran before it (for the review sheet)."""
     room = get_project(request.actor, project, "release.view")
     release = get_release(request.actor, room, pk)
-    now = selectors.live(release.endpoint)
-    old = now.release.version if now and now.release_id != release.pk else None
-    context = {"project": room, "release": release, "now": now, "rows": differences(release.version, old), "old": old}
+    before = selectors.before(release)
+    old = before.release.version if before else None
+    context = {
+        "project": room,
+        "release": release,
+        "before": before,
+        "old": old,
+        "rows": differences(release.version, old),
+        "is_past": release.deployments.exists(),
+    }
     return render_page(request, "deployments/_change.html", context)
 
 
