@@ -1,6 +1,7 @@
 """The pages of one version: its head, its tabs, and what can be done with it."""
 
 import json
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -26,6 +27,7 @@ from apps.library.views import address_of
 
 MOVING = (ModelVersion.State.UPLOADED, ModelVersion.State.EXAMINING)
 HISTORY_LENGTH = 100
+_PLAIN_LIST = re.compile(r"\[\n[^\[\]{}]*\]")  # no raw newline stands inside a JSON string
 TABS = {
     "checks": gettext_lazy("Checks"),
     "signature": gettext_lazy("Signature & try"),
@@ -137,5 +139,6 @@ FACTS: dict[str, Callable[[ModelVersion], dict[str, Any]]] = {
 
 
 def _pretty(value: Any) -> str:
-    """JSON to be read: short lists stay on their line."""
-    return json.dumps(value, indent=2, ensure_ascii=False) if value else ""
+    """JSON to be read: lists of plain values stay on one line."""
+    text = json.dumps(value, indent=2, ensure_ascii=False) if value else ""
+    return _PLAIN_LIST.sub(lambda found: re.sub(r"\n\s*", " ", found[0]).replace("[ ", "[").replace(" ]", "]"), text)

@@ -72,7 +72,7 @@ function start(form) {
     list.hidden = transfers.length === 0;
     form.classList.toggle("has-files", transfers.length > 0);
     const isReady = transfers.some((transfer) => transfer.state === "done") && transfers.every((transfer) => FINISHED.has(transfer.state));
-    send.disabled = transfers.length === 0 || isWaiting;
+    send.disabled = isWaiting;
     send.querySelector("[data-word]").textContent = isWaiting ? words.sendLater : words.send;
     if (isWaiting && isReady) {
       isWaiting = false;
