@@ -146,6 +146,8 @@ def read_target(target: Target, rows: Sequence[Replica], sampler: Sampler) -> li
         except ToolError as error:
             log.info("replica_not_sampled", replica=row.name, error=str(error))
             continue
+        if stats is None:
+            continue
         share = sampler.share(row.name, stats.cpu_seconds, time.monotonic())
         if share is not None:
             readings.append(intake.Reading(row.name, row.deployment_id, share, stats.memory_bytes))
