@@ -3,6 +3,7 @@
 import sys
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import environ
 import structlog
@@ -37,7 +38,10 @@ SLIPWAY_INTERNAL_TOKEN = secret(SLIPWAY_HOME, "internal_token").hex()
 SECRET_KEY = env.str("SLIPWAY_SECRET_KEY", "") or secret(SLIPWAY_HOME, "secret_key").hex()
 DEBUG = False
 IS_SECURE = SLIPWAY_WEB_URL.startswith("https://")
-ALLOWED_HOSTS = env.list("SLIPWAY_ALLOWED_HOSTS", default=["127.0.0.1", "localhost", "[::1]"])
+TRUSTED_PROXIES = env.int("SLIPWAY_TRUSTED_PROXIES", 1 if IS_SECURE else 0)  # https is somebody's before it is ours
+ALLOWED_HOSTS = env.list(
+    "SLIPWAY_ALLOWED_HOSTS", default=["127.0.0.1", "localhost", "[::1]", urlsplit(SLIPWAY_WEB_URL).hostname]
+)
 CSRF_TRUSTED_ORIGINS = [SLIPWAY_WEB_URL]
 ROOT_URLCONF = "controlplane.urls"
 WSGI_APPLICATION = "controlplane.wsgi.application"
@@ -182,10 +186,10 @@ ACCOUNT_EMAIL_VERIFICATION = "none"
 ACCOUNT_SESSION_REMEMBER = True
 ACCOUNT_LOGOUT_ON_GET = False
 ACCOUNT_REAUTHENTICATION_TIMEOUT = 900
-USERSESSIONS_TRACK_ACTIVITY = True
+USERSESSIONS_TRACK_ACTIVITY = False  # it would write at every request; ActorMiddleware notes it now and then
 MFA_SUPPORTED_TYPES = ["totp", "recovery_codes"]
 MFA_TOTP_ISSUER = "Slipway"
-ALLAUTH_TRUSTED_PROXY_COUNT = env.int("SLIPWAY_TRUSTED_PROXIES", 0)
+ALLAUTH_TRUSTED_PROXY_COUNT = TRUSTED_PROXIES
 EMAIL_CONFIG = env.email_url("SLIPWAY_EMAIL_URL", "consolemail://")
 EMAIL_BACKEND = EMAIL_CONFIG["EMAIL_BACKEND"]
 EMAIL_HOST, EMAIL_PORT = EMAIL_CONFIG.get("EMAIL_HOST") or "localhost", EMAIL_CONFIG.get("EMAIL_PORT") or 25
@@ -200,10 +204,11 @@ SESSION_COOKIE_NAME, CSRF_COOKIE_NAME = f"{_cookie_prefix}session", f"{_cookie_p
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = IS_SECURE
 SESSION_COOKIE_AGE = 8 * 3600
 SESSION_SAVE_EVERY_REQUEST = False
-SECURE_SSL_REDIRECT = IS_SECURE and not env.bool("SLIPWAY_TLS_AT_PROXY", True)
+SECURE_SSL_REDIRECT = IS_SECURE
+SECURE_REDIRECT_EXEMPT = [r"^healthz$"]  # asked from inside, past the proxy
 SECURE_HSTS_SECONDS = 31536000 if IS_SECURE else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = IS_SECURE
-if env.int("SLIPWAY_TRUSTED_PROXIES", 0):
+if TRUSTED_PROXIES:
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
