@@ -11,6 +11,7 @@ from django.views.decorators.http import require_GET, require_POST
 from apps.accounts.models import Project
 from apps.accounts.selectors import get_project
 from apps.core.pages import render_page
+from apps.library.evidence import kind_of
 from apps.releases import selectors, services
 from apps.releases.forms import DecisionForm, ProposalForm
 from apps.releases.models import Release
@@ -100,7 +101,7 @@ def _sheet(request: HttpRequest, room: Project, row: Release, form: DecisionForm
         "project": room,
         "release": row,
         "version": row.version,
-        "checks": row.version.checks.all(),
+        "checks": [(check, kind_of(check.key)) for check in row.version.checks.all()],
         "policy": policy_of(row, request.actor),
         "form": form,
     }
