@@ -28,7 +28,7 @@ _ROUTE = (
     "deployment__release_id",
     "deployment__release__version__model__name",
 )
-_REPLICA = ("pk", "name", "state", "address", "sealed")
+_REPLICA = ("name", "state", "address", "sealed")
 _INVOKE = "invoke:"
 
 
@@ -84,9 +84,9 @@ def _load_routes() -> dict[int, list[tuple[str, Route]]]:
     return routes
 
 
-def _make_replica(pk: int | None, name: str, state: str, address: str, sealed: str) -> Replica | None:
+def _make_replica(name: str | None, state: str, address: str, sealed: str) -> Replica | None:
     """The replica if it may be routed to: running, with an address, and with a secret that opens here."""
-    if pk is None or state != deployments.Replica.State.RUNNING:
+    if name is None or state != deployments.Replica.State.RUNNING:
         return None
     host, _, port = address.rpartition(":")
     if not (host and port.isdecimal()):

@@ -4,6 +4,8 @@ import http.client
 import os
 import signal
 import stat
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -11,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.gateway.conftest import Gateway, wait_until
+from tests.gateway.conftest import ROOT, Gateway, free_port, gateway_listens, wait_until
 from tests.gateway.replicas import Stage, answer_after
 
 Launch = Callable[..., Gateway]
@@ -127,6 +129,27 @@ def test_a_replica_that_is_routed_away_from_finishes_what_it_began(gateway: Gate
         assert call.result().status == 200
     assert (len(old.asked), len(new.asked)) == (1, 1)
     wait_until(lambda: not old.open)
+
+
+def test_the_real_process_starts_on_an_empty_data_folder_and_stops_gently(tmp_path: Path) -> None:
+    port = free_port()
+    environment = {
+        "PATH": os.environ["PATH"],
+        "SLIPWAY_HOME": str(tmp_path),
+        "SLIPWAY_GATEWAY_PORT": str(port),
+        "DJANGO_SETTINGS_MODULE": "controlplane.settings",
+    }
+    with (tmp_path / "log").open("wb") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "controlplane.gateway"], cwd=ROOT, env=environment, stdout=log, stderr=log
+        )
+    gateway = Gateway(tmp_path, port, process)
+    wait_until(lambda: gateway_listens(gateway), seconds=30)
+
+    assert gateway.get("/healthz").status == 503  # there are no tables yet
+    assert gateway.get("/anything/else/v2").status == 401
+    assert gateway.stop() in (0, -signal.SIGTERM)
+    assert "Traceback" not in (tmp_path / "log").read_text()
 
 
 def test_file_descriptors_do_not_pile_up(gateway: Gateway, stage: Stage) -> None:
