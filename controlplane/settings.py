@@ -12,7 +12,7 @@ from csp.constants import NONCE, NONE, SELF
 from controlplane.home import data_folder, secret
 
 BASE_DIR = Path(__file__).resolve().parent.parent
-env = environ.Env()
+env = environ.FileAwareEnv()  # NAME_FILE names a file that holds the value of NAME: for secrets
 
 # The product's own
 SLIPWAY_HOME = data_folder(BASE_DIR)
