@@ -21,11 +21,11 @@ from apps.monitoring import selectors, services, spans
 from apps.monitoring.models import Alert, AlertRule, Channel
 from apps.monitoring.reports import report
 from apps.monitoring.serializers import (
+    AcknowledgementSerializer,
     AlertSerializer,
     ChannelSerializer,
     ChannelWishSerializer,
     MadeChannelSerializer,
-    NoteSerializer,
     ReportSerializer,
     RuleSerializer,
     RuleWishSerializer,
@@ -139,12 +139,12 @@ class AlertList(generics.ListAPIView[Alert]):
 class AlertAcknowledge(APIView):
     """Say “I am on it”, with a note if you like."""
 
-    @extend_schema(parameters=[PARAMETER], request=NoteSerializer, responses=AlertSerializer)
+    @extend_schema(parameters=[PARAMETER], request=AcknowledgementSerializer, responses=AlertSerializer)
     @idempotent
     def post(self, request: Request, project: str, pk: int) -> Response:
         room = _project(self)
         alert = selectors.get_alert(request.actor, room, pk)
-        words = NoteSerializer(data=request.data)
+        words = AcknowledgementSerializer(data=request.data)
         words.is_valid(raise_exception=True)
         services.acknowledge(actor=request.actor, alert=alert, **words.validated_data)
         return Response(AlertSerializer(selectors.get_alert(request.actor, room, pk)).data)

@@ -8,7 +8,7 @@ from apps.monitoring.metrics import METRICS, OPERATORS, SEVERITIES
 from apps.monitoring.models import Alert, AlertRule, Channel
 
 
-class StepSerializer(serializers.Serializer[Any]):
+class MetricStepSerializer(serializers.Serializer[Any]):
     """One step. Silence is zero requests, and null where there is nothing to take a share or a percentile of."""
 
     at = serializers.DateTimeField()
@@ -36,7 +36,7 @@ class ReplicaStepsSerializer(serializers.Serializer[Any]):
 
 class EndpointStepsSerializer(serializers.Serializer[Any]):
     endpoint = serializers.CharField()
-    steps = StepSerializer(many=True)
+    steps = MetricStepSerializer(many=True)
     replicas = ReplicaStepsSerializer(many=True)
 
 
@@ -117,7 +117,7 @@ class AlertSerializer(serializers.ModelSerializer[Alert]):
         )
 
 
-class NoteSerializer(serializers.Serializer[Any]):
+class AcknowledgementSerializer(serializers.Serializer[Any]):
     note = serializers.CharField(required=False, allow_blank=True, default="", max_length=2000)
 
 
