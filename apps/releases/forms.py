@@ -3,6 +3,7 @@
 from typing import Any
 
 from django import forms
+from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
 from apps.accounts.models import Project
@@ -10,6 +11,8 @@ from apps.core.actors import Actor
 from apps.library.models import ModelVersion
 from apps.targets.models import Endpoint
 from apps.targets.selectors import endpoints
+
+OFFERED = 200  # newest ready versions in the list; an older one is proposed from its own page
 
 
 class VersionChoice(forms.ModelChoiceField):
@@ -47,8 +50,11 @@ class ProposalForm(forms.Form):
     def __init__(self, *args: Any, actor: Actor, project: Project, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         ready = ModelVersion.objects.filter(model__project=project, state=ModelVersion.State.READY)
+        newest = list(ready.order_by("-pk").values_list("pk", flat=True)[:OFFERED])
+        chosen = self.initial.get("version") or self.data.get("version")
+        offered = ready.filter(Q(pk__in=newest) | Q(pk=chosen if str(chosen).isdigit() else None))
         self.fields["version"].queryset = (  # type: ignore[attr-defined]
-            ready.select_related("model").order_by("model__name", "-number")[:500]
+            offered.select_related("model").order_by("model__name", "-number")
         )
         self.fields["endpoint"].queryset = endpoints(actor, project)  # type: ignore[attr-defined]
 

@@ -1,0 +1,122 @@
+"""The endpoint and deployment pages, with something running and with nothing."""
+
+import json
+from collections.abc import Callable
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+
+from apps.core.errors import Invalid
+from apps.deployments import services as deployments
+from apps.deployments.models import Deployment
+from apps.deployments.samples import samples, short_request
+from apps.deployments.trying import fit_shape, request_from
+from apps.releases.models import Release
+from apps.targets.models import Endpoint
+from tests.cast import Cast
+from tests.deployments.conftest import Look
+from tests.world import SIGNATURE
+from worker.drivers.fake import FakeTarget
+
+Built = Callable[..., Release]
+TABS = ["try", "code", "logs", "history", "settings"]
+
+
+@pytest.fixture
+def omar(cast: Cast) -> Client:
+    client = Client()
+    client.force_login(cast.user("omar"), backend="allauth.account.auth_backends.AuthenticationBackend")
+    return client
+
+
+def page(name: str, *args: object) -> str:
+    return reverse(f"deployments:{name}", args=["digits-team", *args])
+
+
+@pytest.mark.parametrize("tab", TABS)
+def test_every_tab_of_an_empty_endpoint_says_what_to_do(omar: Client, endpoint: Endpoint, tab: str) -> None:
+    assert omar.get(page("endpoint", "digits")).status_code == 200
+    assert omar.get(page("endpoint_tab", "digits", tab)).status_code == 200
+
+
+def test_a_running_endpoint_shows_replicas_timeline_and_traffic(
+    cast: Cast, omar: Client, endpoint: Endpoint, built: Built, look: Look
+) -> None:
+    deployment = deployments.start_release(actor=cast.actor("omar"), release=built())
+    look(deployment, times=3)
+    text = omar.get(page("endpoint", "digits")).content.decode()
+    for words in (f"slipway-{deployment.pk}", "Wait until all are healthy", "100 %", "/digits-team/digits"):
+        assert words in text
+    for tab in TABS:
+        assert omar.get(page("endpoint_tab", "digits", tab)).status_code == 200
+    assert omar.get(page("deployment", deployment.pk)).status_code == 200
+    assert omar.get(page("endpoints")).status_code == 200
+
+
+def test_scaling_and_stopping_from_the_page(
+    cast: Cast, omar: Client, endpoint: Endpoint, built: Built, look: Look
+) -> None:
+    deployment = deployments.start_release(actor=cast.actor("omar"), release=built())
+    look(deployment, times=3)
+    assert omar.post(page("scale", deployment.pk), {"replicas": 3}).status_code == 302
+    assert omar.post(page("scale", deployment.pk), {"replicas": 99}).status_code == 422
+    assert omar.post(page("stop", deployment.pk)).status_code == 302
+    assert omar.post(page("stop", deployment.pk)).status_code == 409
+    deployment.refresh_from_db()
+    assert (deployment.replicas, deployment.is_wanted) == (3, False)
+
+
+def test_a_failure_is_shown_with_its_log_line(
+    cast: Cast, omar: Client, endpoint: Endpoint, target: FakeTarget, built: Built, look: Look
+) -> None:
+    target.crash_on_start = "OSError: model.onnx <truncated>"
+    deployment: Deployment = look(
+        deployments.start_release(actor=cast.actor("omar"), release=built()), after=10, times=6
+    )
+    text = omar.get(page("deployment", deployment.pk)).content.decode()
+    assert "model.onnx &lt;truncated&gt;" in text
+    assert "crashed" in text
+
+
+def test_the_review_sheet_compares_with_what_runs(
+    cast: Cast, omar: Client, endpoint: Endpoint, built: Built, look: Look
+) -> None:
+    first = built()
+    look(deployments.start_release(actor=cast.actor("omar"), release=first), times=3)
+    second = built()
+    text = omar.get(page("release_change", second.pk)).content.decode()
+    assert "Runs now" in text
+    assert "digits v1" in text
+    assert "digits v2" in text
+
+
+@pytest.mark.parametrize(
+    ("expected", "values", "shape"),
+    [
+        ([-1, 2], [1, 2, 3, 4], [2, 2]),
+        ([-1, 2], [[1, 2]], [1, 2]),
+        ([-1], [1, 2, 3], [3]),
+        ([1, 2, 2], [1, 2, 3, 4], [1, 2, 2]),
+    ],
+)
+def test_values_find_their_shape(expected: list, values: list, shape: list) -> None:
+    assert fit_shape(expected, values) == shape
+
+
+def test_an_input_that_does_not_fit_is_named() -> None:
+    with pytest.raises(Invalid) as caught:
+        request_from(SIGNATURE, {"input": "[1, 2, 3]"})
+    assert "input" in caught.value.errors
+
+
+def test_samples_carry_the_request_and_no_key() -> None:
+    golden = {"inputs": [{"name": "input", "datatype": "FP32", "shape": [2, 3], "data": [1, 2, 3, 4, 5, 6]}]}
+    short = short_request(golden)
+    assert short["inputs"][0]["data"] == [1, 2, 3]
+    made = samples("http://127.0.0.1:8080/demo/digits", "digits", short)
+    assert [sample.name for sample in made] == ["curl", "Python", "tritonclient"]
+    assert json.dumps(short) in made[0].code
+    assert all("slw_" not in sample.code for sample in made)
+    compile(made[1].code, "sample", "exec")
+    compile(made[2].code, "sample", "exec")

@@ -1,0 +1,89 @@
+"""The release pages: what a reviewer sees, and what the page does not let through."""
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+
+from apps.releases import services as releases
+from apps.releases.models import Release
+from tests import world
+from tests.cast import Cast
+
+
+@pytest.fixture
+def release(cast: Cast) -> Release:
+    return releases.propose(
+        actor=cast.actor("dana"), version=world.ready_version(cast), endpoint=world.endpoint(cast), note="<b>Try</b>"
+    )
+
+
+def as_(cast: Cast, name: str) -> Client:
+    client = Client()
+    client.force_login(cast.user(name), backend="allauth.account.auth_backends.AuthenticationBackend")
+    return client
+
+
+def page(cast: Cast, name: str, *args: object) -> str:
+    return reverse(f"releases:{name}", args=[cast.project.slug, *args])
+
+
+def test_a_reviewer_sees_the_subject_and_can_decide(cast: Cast, release: Release) -> None:
+    text = as_(cast, "rhea").get(page(cast, "release", release.pk)).content.decode()
+    assert release.subject in text
+    assert "Approve</button>" in text
+    assert "&lt;b&gt;Try&lt;/b&gt;" in text
+
+
+def test_the_author_sees_why_she_cannot_decide(cast: Cast) -> None:
+    own = releases.propose(actor=cast.actor("ada"), version=world.ready_version(cast), endpoint=world.endpoint(cast))
+    text = as_(cast, "ada").get(page(cast, "release", own.pk)).content.decode()
+    assert "Approve</button>" not in text
+    assert "You proposed this release" in text
+
+
+def test_approving_on_the_page_approves_what_was_shown(cast: Cast, release: Release) -> None:
+    answer = as_(cast, "rhea").post(page(cast, "approve", release.pk), {"subject": release.subject})
+    assert answer.status_code == 302
+    release.refresh_from_db()
+    assert release.state == "approved"
+
+
+def test_a_stale_page_is_told_so(cast: Cast, release: Release) -> None:
+    answer = as_(cast, "rhea").post(page(cast, "approve", release.pk), {"subject": "0" * 64})
+    assert answer.status_code == 409
+    assert "Reload the page" in answer.content.decode()
+
+
+def test_rejecting_without_a_comment_is_refused_with_the_reason(cast: Cast, release: Release) -> None:
+    answer = as_(cast, "rhea").post(page(cast, "reject", release.pk), {"subject": release.subject})
+    assert answer.status_code == 422
+    assert "needs a comment" in answer.content.decode()
+
+
+def test_another_projects_release_does_not_exist(cast: Cast, release: Release) -> None:
+    assert as_(cast, "sam").get(page(cast, "release", release.pk)).status_code == 404
+
+
+def test_the_form_proposes_and_leads_to_the_sheet(cast: Cast) -> None:
+    version, endpoint = world.ready_version(cast), world.endpoint(cast)
+    form = {"version": version.pk, "endpoint": endpoint.pk, "replicas": 2, "memory_mb": 512, "note": "New"}
+    answer = as_(cast, "dana").post(page(cast, "propose"), form)
+    made = Release.objects.get()
+    assert answer.url == page(cast, "release", made.pk)
+    assert (made.replicas, made.options) == (2, {"memory_mb": 512})
+
+
+def test_the_form_is_filled_from_the_address(cast: Cast) -> None:
+    version = world.ready_version(cast)
+    text = as_(cast, "dana").get(page(cast, "propose"), {"model": "digits", "version": 1}).content.decode()
+    assert f'<option value="{version.pk}" selected>' in text
+
+
+def test_the_list_takes_a_constant_number_of_queries(cast: Cast, django_assert_max_num_queries) -> None:
+    for _ in range(5):
+        releases.propose(actor=cast.actor("dana"), version=world.ready_version(cast), endpoint=world.endpoint(cast))
+    client = as_(cast, "rhea")
+    client.get(page(cast, "releases"))
+    with django_assert_max_num_queries(20):
+        text = client.get(page(cast, "releases")).content.decode()
+    assert text.count("for you") == 5
