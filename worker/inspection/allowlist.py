@@ -6,8 +6,9 @@
     call    it may be called (extension types that can only be made that way, and reviewed functions)
     value   it may be handed around, but neither made nor called
 
-The file is generated from the installed scikit-learn; how is told in ``tests/worker/inspection/generate_allowlist.py``.
-Names that could read files, import, look up attributes or run what they are given are not in it, whatever a model needs.
+The file is generated from the installed scikit-learn; how is told in
+``tests/worker/inspection/generate_allowlist.py``. Names that could read files, import, look up attributes or run
+what they are given are not in it, whatever a model needs.
 """
 
 from collections.abc import Mapping

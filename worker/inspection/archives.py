@@ -1,7 +1,7 @@
 """Reads zip and tar files without the standard library's modules for them, which are unsafe in some supported Pythons.
 
-Regular files with plain names only; sizes, counts and ratios are checked while streaming. Nothing is ever extracted under a
-name from the archive: each file is written under a number of ours.
+Regular files with plain names only; sizes, counts and ratios are checked while streaming. Nothing is ever extracted
+under a name from the archive: each file is written under a number of ours.
 """
 
 import os
@@ -42,8 +42,9 @@ class Entry:
 def read_zip(data: Buffer, entries: int = ENTRIES) -> list[Entry]:
     """The regular files of a zip archive, in the order of their bytes.
 
-    Refuses what two readers could see differently: comments, prepended or trailing bytes, overlapping or duplicate entries,
-    local headers that contradict the directory; and encryption, links, zip64 and methods other than store and deflate.
+    Refuses what two readers could see differently: comments, prepended or trailing bytes, overlapping or duplicate
+    entries, local headers that contradict the directory; and encryption, links, zip64 and methods other than store
+    and deflate.
     """
     end = len(data) - 22
     if end < 0 or data[end : end + 4] != b"PK\x05\x06" or data[max(end - 20, 0) : max(end - 16, 0)] == b"PK\x06\x07":

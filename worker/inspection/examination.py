@@ -27,8 +27,9 @@ Steps = Generator[Evidence, None, bool]
 def examine(spec: ExamineSpec) -> Iterator[Evidence | Verdict]:
     """Evidence of each check, first as running and then with its outcome, and at last exactly one verdict.
 
-    The checks come in the order of ``outcomes.CHECKS``; after a failed one the rest is skipped. Uploaded code is never run
-    outside the sandbox, and a crash in there is a failed check. Raises ToolError only where the machine itself fails.
+    The checks come in the order of ``outcomes.CHECKS``; after a failed one the rest is skipped. Uploaded code is
+    never run outside the sandbox, and a crash in there is a failed check. Raises ToolError only where the machine
+    itself fails.
     """
     examination = _Examination(spec)
     is_accepted = yield from examination.run()
@@ -62,9 +63,14 @@ class _Examination:
         found = self.found = intake.take_in(self.spec.files, self.spec.scratch)
         shown = {"format": intake.ACCEPTED[found.model.kind].title, "megabytes": f"{found.model.size / 1e6:.3g}"}
         details = {
-            "kind": found.model.kind, "bytes": found.model.size, "name": found.model.name, "layers": list(found.model.layers),
-            "archive": found.archive, "beside": list(found.beside), "labels": len(found.labels),
-        }  # fmt: skip
+            "kind": found.model.kind,
+            "bytes": found.model.size,
+            "name": found.model.name,
+            "layers": list(found.model.layers),
+            "archive": found.archive,
+            "beside": list(found.beside),
+            "labels": len(found.labels),
+        }
         summary = Message(gettext_noop("%(format)s, %(megabytes)s MB, told by its content"), shown)
         return Evidence("content", "passed", summary, details=details)
 
@@ -247,7 +253,7 @@ class _Examination:
         return framework, str(version)
 
     def _labels(self) -> tuple[str, ...]:
-        """Names of the classes: those the model knows as words, else those of the labels file, else the model's numbers."""
+        """Names of the classes: the model's words, else those of the labels file, else the model's numbers."""
         classes = tuple(str(name) for name in self.facts["signature"].get("classes") or ())
         has_words = any(not name.lstrip("-").isdigit() for name in classes)
         if classes and (has_words or len(classes) != len(self.found.labels)):

@@ -24,7 +24,10 @@ FORMATS: dict[str, tuple[str, str]] = {
         gettext_noop("Load the weights into the model and export the whole to ONNX."),
     ),
     "hdf5": (gettext_noop("This is an HDF5 file, as older Keras versions write it."), _TO_ONNX_TF),
-    "keras": (gettext_noop("This is a Keras file."), gettext_noop("Export it with model.export('model.onnx', format='onnx') and upload that file.")),
+    "keras": (
+        gettext_noop("This is a Keras file."),
+        gettext_noop("Export it with model.export('model.onnx', format='onnx') and upload that file."),
+    ),
     "keras_json": (gettext_noop("This is the description of a Keras model, without its weights."), _TO_ONNX_TF),
     "tensorflow": (gettext_noop("This is a TensorFlow SavedModel."), _TO_ONNX_TF),
     "tensorflow_graph": (gettext_noop("This looks like a frozen TensorFlow graph."), _TO_ONNX_TF),
@@ -35,19 +38,43 @@ FORMATS: dict[str, tuple[str, str]] = {
     ),
     "coreml": (gettext_noop("This looks like a Core ML model, which runs on Apple devices only."), _MODEL_ITSELF),
     "mlpackage": (gettext_noop("This is a Core ML package, which runs on Apple devices only."), _MODEL_ITSELF),
-    "pmml": (gettext_noop("This is a PMML document."), gettext_noop("Upload the scikit-learn, XGBoost or LightGBM model that it was made from.")),
-    "openvino": (gettext_noop("This is an OpenVINO model."), gettext_noop("Upload the ONNX file that it was made from.")),
+    "pmml": (
+        gettext_noop("This is a PMML document."),
+        gettext_noop("Upload the scikit-learn, XGBoost or LightGBM model that it was made from."),
+    ),
+    "openvino": (
+        gettext_noop("This is an OpenVINO model."),
+        gettext_noop("Upload the ONNX file that it was made from."),
+    ),
     "gguf": (gettext_noop("This is a GGUF language model, which needs a server of its own kind."), _MODEL_ITSELF),
-    "catboost": (gettext_noop("This is a CatBoost model."), gettext_noop("Save it with model.save_model('model.onnx', format='onnx').")),
-    "old_xgboost": (gettext_noop("This is an XGBoost model in its old binary format, which XGBoost itself no longer writes."), _NATIVE_XGBOOST),
-    "xgboost_dump": (gettext_noop("This is a text dump of an XGBoost model, which cannot be loaded again."), _NATIVE_XGBOOST),
+    "catboost": (
+        gettext_noop("This is a CatBoost model."),
+        gettext_noop("Save it with model.save_model('model.onnx', format='onnx')."),
+    ),
+    "old_xgboost": (
+        gettext_noop("This is an XGBoost model in its old binary format, which XGBoost itself no longer writes."),
+        _NATIVE_XGBOOST,
+    ),
+    "xgboost_dump": (
+        gettext_noop("This is a text dump of an XGBoost model, which cannot be loaded again."),
+        _NATIVE_XGBOOST,
+    ),
     "lightgbm_json": (
         gettext_noop("This is a JSON dump of a LightGBM model, which cannot be loaded again."),
         gettext_noop("Save it with booster.save_model('model.txt') and upload that file."),
     ),
-    "old_joblib": (gettext_noop("This file was written by joblib before version 0.10."), gettext_noop("Load it and save it again with a current joblib.")),
-    "lz4": (gettext_noop("The file is packed with LZ4."), gettext_noop("Save it again without compression, or with zlib, gzip, bz2, lzma or xz.")),
-    "zstd": (gettext_noop("The file is packed with Zstandard."), gettext_noop("Save it again without compression, or with zlib, gzip, bz2, lzma or xz.")),
+    "old_joblib": (
+        gettext_noop("This file was written by joblib before version 0.10."),
+        gettext_noop("Load it and save it again with a current joblib."),
+    ),
+    "lz4": (
+        gettext_noop("The file is packed with LZ4."),
+        gettext_noop("Save it again without compression, or with zlib, gzip, bz2, lzma or xz."),
+    ),
+    "zstd": (
+        gettext_noop("The file is packed with Zstandard."),
+        gettext_noop("Save it again without compression, or with zlib, gzip, bz2, lzma or xz."),
+    ),
     "7z": (gettext_noop("This is a 7-Zip archive."), _PACK_AGAIN),
     "rar": (gettext_noop("This is a RAR archive."), _PACK_AGAIN),
     "zip": (gettext_noop("This is an archive inside an archive."), _PACK_AGAIN),
@@ -59,14 +86,20 @@ FORMATS: dict[str, tuple[str, str]] = {
     "image": (gettext_noop("This is a picture or a sound, not a model."), _MODEL_ITSELF),
     "document": (gettext_noop("This is a document, not a model."), _MODEL_ITSELF),
     "program": (gettext_noop("This is a program, not a model."), _MODEL_ITSELF),
-    "notebook": (gettext_noop("This is a notebook, not a model."), gettext_noop("Save the model at the end of the notebook, for example with skops.io.dump.")),
+    "notebook": (
+        gettext_noop("This is a notebook, not a model."),
+        gettext_noop("Save the model at the end of the notebook, for example with skops.io.dump."),
+    ),
     "code": (gettext_noop("This is source code, not a model."), _MODEL_ITSELF),
     "html": (gettext_noop("This is a web page; the download may have ended at a sign-in page."), _MODEL_ITSELF),
     "json": (gettext_noop("This is a JSON document, but not a model that we know."), _MODEL_ITSELF),
     "text": (gettext_noop("This is a text file, not a model."), _MODEL_ITSELF),
-    "lfs": (gettext_noop("This is a Git LFS pointer: the model itself was not downloaded."), gettext_noop("Run “git lfs pull” and upload the real file.")),
+    "lfs": (
+        gettext_noop("This is a Git LFS pointer: the model itself was not downloaded."),
+        gettext_noop("Run “git lfs pull” and upload the real file."),
+    ),
     "unknown": (gettext_noop("The content is of no format that we know."), _WHOLE_FILE),
-}  # fmt: skip
+}
 
 
 def refuse(kind: str) -> Refusal:

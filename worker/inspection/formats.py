@@ -52,9 +52,20 @@ _XGBOOST_UBJ = re.compile(rb"\{(?:L.{8}|[iUIl].{0,4}?)(?:learner\{|version\[)", 
 _SAFETENSORS = re.compile(rb'.{8}\{\s*"', re.DOTALL)
 _CODE = re.compile(rb"^(?:import |from \w+ import |def |class |#!)", re.MULTILINE)
 
+_JSON_SIGNS = (
+    ('"nbformat"', "notebook"),
+    ('"cells"', "notebook"),
+    ('"modelTopology"', "tfjs"),
+    ('"class_name"', "keras_json"),
+    ('"tree_info"', "lightgbm_json"),
+    ('"oblivious_trees"', "catboost"),
+    ('"booster"', "xgboost_dump"),
+    ('"nodeid"', "xgboost_dump"),
+)
+
 
 def recognise(data: Buffer) -> str:
-    """One word for what these bytes are: an accepted format, a container, one of the formats we know, or ``unknown``."""
+    """One word for what these bytes are: an accepted format, a container, another one we know, or ``unknown``."""
     if not len(data):
         return "empty"
     head = bytes(data[:HEAD])
@@ -99,26 +110,14 @@ def _recognise_markup(start: str) -> str:
 
 
 def _recognise_json(start: str) -> str:
-    for sign, kind in (
-        ('"nbformat"', "notebook"), ('"cells"', "notebook"), ('"modelTopology"', "tfjs"), ('"class_name"', "keras_json"),
-        ('"tree_info"', "lightgbm_json"), ('"oblivious_trees"', "catboost"), ('"booster"', "xgboost_dump"), ('"nodeid"', "xgboost_dump"),
-    ):  # fmt: skip
-        if sign in start:
-            return kind
-    return "json"
+    return next((kind for sign, kind in _JSON_SIGNS if sign in start), "json")
 
 
 def _recognise_protobuf(data: Buffer) -> str:
     try:
         found = onnx_files.outline(data)
     except onnx_files.Truncated:
-        return (
-            "onnx_truncated"
-            if data[0] == 0x08
-            and data[1:2]
-            in (b"\x03", b"\x04", b"\x05", b"\x06", b"\x07", b"\x08", b"\t", b"\n", b"\x0b", b"\x0c", b"\r", b"\x0e")
-            else "unknown"
-        )
+        return "onnx_truncated" if data[0] == 0x08 and 3 <= int(data[1]) <= 14 else "unknown"
     except onnx_files.NotProtobuf:
         return _recognise_foreign_protobuf(bytes(data[:64]))
     if found.has_graph and found.opsets and found.ir_version:

@@ -103,7 +103,7 @@ def _beside(candidates: list[Candidate]) -> list[Candidate]:
     return [
         candidate
         for candidate in candidates
-        if candidate.kind in formats.TEXTS or candidate.kind == "unknown" and _is_note(candidate)
+        if candidate.kind in formats.TEXTS or (candidate.kind == "unknown" and _is_note(candidate))
     ]
 
 
@@ -175,12 +175,10 @@ def _labels(others: list[Candidate]) -> tuple[str, ...]:
 
 def _json_labels(data: Any) -> list[str]:
     if isinstance(data, dict):
-        data = (
-            [data[str(index)] for index in range(len(data))]
-            if all(str(i) in data for i in range(len(data)))
-            else [None]
-        )
-    return [str(name) if isinstance(name, str | int) else None for name in data] if isinstance(data, list) else [None]  # type: ignore[misc]
+        data = [data.get(str(index)) for index in range(len(data))]
+    if not isinstance(data, list) or not all(isinstance(name, str | int) for name in data):
+        raise ValueError("labels")
+    return [str(name) for name in data]
 
 
 def _bad_labels(name: str) -> Refusal:

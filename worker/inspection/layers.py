@@ -4,7 +4,7 @@ import bz2
 import lzma
 import os
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +28,7 @@ KINDS = frozenset(_UNPACKERS)
 
 
 def unwrap(source: Path, kind: str, target: Path, limit: int) -> None:
-    """Write what ``source`` holds under its outer layer to ``target``: at most ``limit`` bytes, not too tightly packed."""
+    """Write what ``source`` holds under its outer layer to ``target``: at most ``limit`` bytes."""
     unpacker = _UNPACKERS[kind]()
     descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o440)
     taken = written = 0
@@ -40,7 +40,7 @@ def unwrap(source: Path, kind: str, target: Path, limit: int) -> None:
                 if written > limit or (written > RATIO_FREE and written > taken * RATIO):
                     raise _refuse(
                         gettext_noop(
-                            "The compressed file cannot be unpacked: unpacked it is far larger than a model of its size can be."
+                            "The compressed file cannot be unpacked: its content is far larger than that of a model."
                         )
                     )
                 plain.write(part)
@@ -54,14 +54,15 @@ def unwrap(source: Path, kind: str, target: Path, limit: int) -> None:
         raise _refuse(gettext_noop("The compressed file cannot be unpacked: it ends in the middle."))
 
 
-def _pieces(unpacker: Any, kind: str, piece: bytes) -> Any:
+def _pieces(unpacker: Any, kind: str, piece: bytes) -> Iterator[bytes]:
     """What comes out for one piece that goes in, never more than a chunk at a time."""
+    is_zlib = kind in ("zlib", "gzip")  # the others keep what they have not used up
     try:
-        yield unpacker.decompress(piece, CHUNK)
-        while not unpacker.eof and (
-            getattr(unpacker, "unconsumed_tail", b"") or not getattr(unpacker, "needs_input", True)
-        ):
-            yield unpacker.decompress(getattr(unpacker, "unconsumed_tail", b""), CHUNK)
+        while True:
+            yield unpacker.decompress(piece, CHUNK)
+            piece = unpacker.unconsumed_tail if is_zlib else b""
+            if unpacker.eof or (not piece if is_zlib else unpacker.needs_input):
+                return
     except (zlib.error, OSError, lzma.LZMAError, EOFError, MemoryError) as error:
         raise _refuse(
             gettext_noop("The compressed file cannot be unpacked: its compressed data is damaged.")

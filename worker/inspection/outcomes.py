@@ -41,7 +41,10 @@ _TO_ONNX = gettext_noop("Export the model to ONNX where it was trained, and uplo
 # Code of a failure or warning: reason and advice; both may use the facts that came with it.
 _REASONS: dict[str, tuple[str, str]] = {
     "error": (gettext_noop("It stopped with: %(error)s"), _SAVE_AGAIN),
-    "forbidden": (gettext_noop("Opening the file would use %(name)s, which is not on the list of known parts."), _TO_ONNX),
+    "forbidden": (
+        gettext_noop("Opening the file would use %(name)s, which is not on the list of known parts."),
+        _TO_ONNX,
+    ),
     "invalid_graph": (gettext_noop("The ONNX checker found: %(error)s"), _SAVE_AGAIN),
     "not_installed": (gettext_noop("The library %(library)s is not installed here."), _TO_ONNX),
     "not_a_model": (
@@ -76,13 +79,17 @@ _REASONS: dict[str, tuple[str, str]] = {
         gettext_noop("Outputs that are no plain tensors are left out: %(names)s."),
         gettext_noop("Export the model again with the option zipmap set to False to get them as tensors."),
     ),
+    "linear_booster": (
+        gettext_noop("This XGBoost model is linear (gblinear), which cannot be served."),
+        gettext_noop("Train a tree booster, or a linear model of scikit-learn."),
+    ),
     "bad_example": (
         gettext_noop("The example does not fit the model: %(error)s. A made-up one was used."),
         gettext_noop("Correct the example to the names, types and shapes of the signature."),
     ),
     "unconvertible": (gettext_noop("It cannot be converted to ONNX: %(error)s. It is served in its own format."), ""),
     "no_parity": (
-        gettext_noop("Converted to ONNX it answers differently (up to %(worst)s apart), so it is served in its own format."),
+        gettext_noop("Converted to ONNX it answers differently (up to %(worst)s apart); it stays in its own format."),
         "",
     ),
     "crashed": (gettext_noop("The conversion to ONNX ended early, so it is served in its own format."), ""),
@@ -99,7 +106,7 @@ _REASONS: dict[str, tuple[str, str]] = {
     "signal": (gettext_noop("The library crashed on this file (signal %(signal)d)."), _SAVE_AGAIN),
     "exit": (gettext_noop("The examination ended early (exit code %(exit_code)d)."), _SAVE_AGAIN),
     "garbled": (gettext_noop("The examination gave no readable answer."), _SAVE_AGAIN),
-}  # fmt: skip
+}
 
 
 def running(check: str) -> Evidence:

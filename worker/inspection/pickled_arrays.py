@@ -1,4 +1,4 @@
-"""What a pickle may say about arrays: exact arguments and states, so that sizes are known and no memory is reinterpreted.
+"""What a pickle may say about arrays: exact arguments and states, so that no memory is reinterpreted.
 
 Sources: ``numpy/_core/src/multiarray/descriptor.c`` (``arraydescr_setstate``), ``numpy/_core/src/multiarray/methods.c``
 (``array_setstate``) and ``joblib/numpy_pickle.py`` (``NumpyArrayWrapper``).

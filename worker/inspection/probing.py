@@ -1,4 +1,4 @@
-"""Runs a probe behind a wall and reads along what it reports; nothing that it says is believed further than its shape."""
+"""Runs a probe behind a wall and reads along what it reports, believing no more than its shape."""
 
 import json
 import os

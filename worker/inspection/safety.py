@@ -70,7 +70,12 @@ def _judge_skops(intake: Intake) -> Safety:
 
 
 _HARMLESS_BUT_FOREIGN: tuple[tuple[str, str], ...] = (
-    ("__main__:", gettext_noop("It uses something defined in your own script or notebook. Replace it by a part of scikit-learn, or export to ONNX.")),
+    (
+        "__main__:",
+        gettext_noop(
+            "It uses something from your own script. Replace it by a part of scikit-learn, or export it to ONNX."
+        ),
+    ),
     ("xgboost.", gettext_noop("Save the booster in XGBoost's own format: model.save_model('model.json').")),
     ("lightgbm.", gettext_noop("Save the booster in LightGBM's own format: model.booster_.save_model('model.txt').")),
     ("catboost.", gettext_noop("Save it with model.save_model('model.onnx', format='onnx').")),
@@ -78,11 +83,17 @@ _HARMLESS_BUT_FOREIGN: tuple[tuple[str, str], ...] = (
     ("keras", gettext_noop("Export the network to ONNX and upload that file.")),
     ("tensorflow", gettext_noop("Export the network to ONNX and upload that file.")),
     ("pandas.", gettext_noop("The model keeps a table of pandas. Fit it on plain arrays, or export it to ONNX.")),
-    ("scipy.stats", gettext_noop("Save the best model of the search (search.best_estimator_) instead of the search itself.")),
+    (
+        "scipy.stats",
+        gettext_noop("Save the best model of the search (search.best_estimator_) instead of the search itself."),
+    ),
     ("sklearn.", gettext_noop("Export the model to ONNX with skl2onnx, or leave this part out.")),
     ("numpy", gettext_noop("Replace this function by a part of scikit-learn, or export the model to ONNX.")),
-    ("functools:", gettext_noop("Replace functions in the model by parts of scikit-learn, or export it to ONNX.")),
-)  # fmt: skip
+    (
+        "functools:",
+        gettext_noop("Replace functions in the model by parts of scikit-learn; encode categories before boosting."),
+    ),
+)
 _UNKNOWN = gettext_noop(
     "Ordinary models do not need this. Find out where the file comes from; if it is yours, export the model to ONNX."
 )

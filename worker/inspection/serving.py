@@ -1,6 +1,7 @@
-"""The file that will be served: the upload itself or what the sandbox left behind, looked at again before it is believed."""
+"""The file that will be served: the upload, or what the sandbox left behind and is looked at again."""
 
 import stat
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,10 +13,14 @@ from worker.inspection.refusals import Refusal
 from worker.specs import Message, Signature, gettext_noop, signature_from_json
 
 _NAMES = {
-    "onnx": "model.onnx", "skops": "model.skops", "xgboost_json": "model.json", "xgboost_ubj": "model.ubj", "lightgbm": "model.txt",
-}  # fmt: skip
+    "onnx": "model.onnx",
+    "skops": "model.skops",
+    "xgboost_json": "model.json",
+    "xgboost_ubj": "model.ubj",
+    "lightgbm": "model.txt",
+}
 _DATATYPES = frozenset(
-    "BOOL UINT8 UINT16 UINT32 UINT64 INT8 INT16 INT32 INT64 FP16 FP32 FP64 BYTES".split()
+    ["BOOL", "UINT8", "UINT16", "UINT32", "UINT64", "INT8", "INT16", "INT32", "INT64", "FP16", "FP32", "FP64", "BYTES"]
 )  # fmt: skip
 
 
@@ -29,7 +34,7 @@ class Served:
     trusted: tuple[str, ...] = ()
 
 
-def choose(found: Intake, converted: dict[str, Any], folder: Path) -> Served:
+def choose(found: Intake, converted: Mapping[str, Any], folder: Path) -> Served:
     """The file to serve, by what the conversion reported; refuses a result that is not a plain, safe file."""
     form, file = converted.get("served"), converted.get("file")
     if file and form in ("onnx", "skops") and file == _NAMES[form]:

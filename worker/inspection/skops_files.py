@@ -1,6 +1,7 @@
 """Reads what a skops file would make when opened: its ``schema.json``, without skops.
 
-Loaders and names are compared with our own lists; skops' list of trusted types and the file's own wishes decide nothing.
+Loaders and names are compared with our own lists; skops' list of trusted types and the file's own wishes decide
+nothing.
 """
 
 import json
@@ -18,21 +19,21 @@ SCHEMA = "schema.json"
 
 # Not among them, on purpose: PartialNode, MethodNode, OperatorFuncNode and whatever is new.
 _LOADERS = frozenset(
-    {
-        "BytearrayNode", "BytesNode", "CachedNode", "ConstructorFromReduceNode", "DTypeNode", "DefaultDictNode", "DictNode",
-        "FunctionNode", "JsonNode", "ListNode", "LossNode", "MaskedArrayNode", "NdArrayNode", "ObjectNode", "RandomGeneratorNode",
-        "RandomStateNode", "SetNode", "SliceNode", "SparseMatrixNode", "TreeNode", "TupleNode", "TypeNode",
-    }
-)  # fmt: skip
+    """
+    BytearrayNode BytesNode CachedNode ConstructorFromReduceNode DTypeNode DefaultDictNode DictNode FunctionNode
+    JsonNode ListNode LossNode MaskedArrayNode NdArrayNode ObjectNode RandomGeneratorNode RandomStateNode
+    SetNode SliceNode SparseMatrixNode TreeNode TupleNode TypeNode
+    """.split()  # noqa: SIM905 - a readable block of names
+)
 
 _PLAIN = frozenset(
-    {
-        "builtins:NoneType", "builtins:bool", "builtins:bytearray", "builtins:bytes", "builtins:complex", "builtins:dict",
-        "builtins:float", "builtins:frozenset", "builtins:int", "builtins:list", "builtins:set", "builtins:slice", "builtins:str",
-        "builtins:tuple", "collections:defaultdict", "collections:OrderedDict", "numpy.random._generator:Generator",
-        "numpy.random.mtrand:RandomState", "numpy:bool",
-    }
-)  # fmt: skip
+    """
+    builtins:NoneType builtins:bool builtins:bytearray builtins:bytes builtins:complex builtins:dict
+    builtins:float builtins:frozenset builtins:int builtins:list builtins:set builtins:slice builtins:str
+    builtins:tuple collections:defaultdict collections:OrderedDict numpy.random._generator:Generator
+    numpy.random.mtrand:RandomState numpy:bool
+    """.split()  # noqa: SIM905 - a readable block of names
+)
 
 
 def names_in(data: Any) -> set[str]:
@@ -77,7 +78,7 @@ def _name(node: dict[str, Any]) -> str:
             ),
             Message(
                 gettext_noop(
-                    "Replace partial functions and bound methods in the model by plain parameters, or export it to ONNX."
+                    "Replace partial functions and methods in the model by plain parameters, or export it to ONNX."
                 )
             ),
         )

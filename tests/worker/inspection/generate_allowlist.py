@@ -4,11 +4,12 @@ Run it after every change of the pinned scikit-learn, numpy or scipy, and read t
 
     python -m tests.worker.inspection.generate_allowlist
 
-Every estimator of ``all_estimators()`` is fitted on toy data: as it is, with each value of each of its worded options, inside
-a pipeline with a column transformer, and in searches; so are splitters, kernels and scorers. Each is saved with pickle protocols
-2 to 5 and with joblib, and the inert machine writes down which names occur and what is done with them. ``REVIEWED`` adds what
-people are known to use and toy data does not show. ``judge`` leaves out what is not from the few known packages, or is one of
-``NEVER``. The models of ``zoo`` have no part in it: they measure how well the list fits what it was not made from.
+Every estimator of ``all_estimators()`` is fitted on toy data: as it is, with each value of each of its worded
+options, inside a pipeline with a column transformer, and in searches; so are splitters, kernels and scorers. Each
+is saved with pickle protocols 2 to 5 and with joblib, and the inert machine writes down which names occur and what
+is done with them. ``REVIEWED`` adds what people are known to use and toy data does not show. ``judge`` leaves out
+what is not from the few known packages, or is one of ``NEVER``. The models of ``zoo`` have no part in it: they
+measure how well the list fits what it was not made from.
 """
 
 import io
@@ -43,26 +44,31 @@ from worker.inspection import allowlist, pickles
 
 PACKAGES = ("sklearn.", "numpy:", "numpy.", "scipy.sparse.", "scipy.interpolate.", "scipy._lib.array_api_compat.")
 
-# Names that must never be on the list, whatever a model carries. rv_continuous and its kin run a text of their state when they
-# are opened (scipy/stats/_distn_infrastructure.py, ``_attach_argparser_methods``); a partial or an attribute lookup turns harmless
-# names into any call; datasets are fetched; the rest reads files.
-NEVER = (
-    "builtins:getattr", "builtins:eval", "builtins:exec", "builtins:compile", "builtins:open", "builtins:__import__",
-    "functools:", "operator:", "_operator:", "importlib", "os:", "posix:", "nt:", "sys:", "subprocess:", "pathlib:", "io:", "_io:",
-    "numpy:load", "numpy:fromfile", "numpy:memmap", "numpy:genfromtxt", "numpy:loadtxt", "numpy:fromregex", "numpy:DataSource",
-    "numpy:vectorize", "numpy:frompyfunc", "numpy:apply_along_axis", "numpy.lib", "numpy.f2py", "numpy.testing", "numpy.ctypeslib",
-    "scipy.stats", "sklearn.datasets", "sklearn.externals", "sklearn.utils.fixes", "sklearn.utils._testing", "joblib:", "joblib.memory",
-)  # fmt: skip
-
-_UFUNCS = (
-    "abs absolute arcsinh arctan ceil cbrt clip cos cosh deg2rad exp exp2 expm1 fabs floor isnan log log10 log1p log2 maximum minimum "
-    "negative positive rad2deg reciprocal rint round sign sin sinh sqrt square tan tanh trunc nan_to_num ravel asarray array mean median "
-    "sum max min amax amin std var"
+# Names that must never be on the list, whatever a model carries. rv_continuous and its kin run a text of their
+# state when they are opened (scipy/stats/_distn_infrastructure.py, ``_attach_argparser_methods``); a partial or an
+# attribute lookup turns harmless names into any call; datasets are fetched; the rest reads files.
+NEVER = tuple(
+    """
+    builtins:getattr builtins:eval builtins:exec builtins:compile builtins:open builtins:__import__ functools: operator:
+    _operator: importlib os: posix: nt: sys: subprocess: pathlib: io: _io: numpy:load numpy:fromfile numpy:memmap
+    numpy:genfromtxt numpy:loadtxt numpy:fromregex numpy:DataSource numpy:vectorize numpy:frompyfunc
+    numpy:apply_along_axis numpy.lib numpy.f2py numpy.testing numpy.ctypeslib scipy.stats sklearn.datasets
+    sklearn.externals sklearn.utils.fixes sklearn.utils._testing joblib: joblib.memory
+    """.split()  # noqa: SIM905 - a readable block of names
 )
-_TYPES = "float16 float32 float64 int8 int16 int32 int64 uint8 uint16 uint32 uint64 bool bool_ str_ object_ number integer floating generic"
+
+_FUNCTIONS = """
+    abs absolute arcsinh arctan ceil cbrt clip cos cosh deg2rad exp exp2 expm1 fabs floor isnan log log10 log1p log2
+    maximum minimum negative positive rad2deg reciprocal rint round sign sin sinh sqrt square tan tanh trunc nan_to_num
+    ravel asarray array mean median sum max min amax amin std var
+    """
+_TYPES = """
+    float16 float32 float64 int8 int16 int32 int64 uint8 uint16 uint32 uint64 bool bool_ str_ object_ number integer
+    floating generic
+    """
 
 REVIEWED = {
-    **{f"numpy:{name}": {allowlist.VALUE} for name in f"{_UFUNCS} {_TYPES}".split()},
+    **{f"numpy:{name}": {allowlist.VALUE} for name in (_FUNCTIONS + _TYPES).split()},
     **{
         f"builtins:{name}": {allowlist.VALUE}
         for name in ("int", "float", "str", "bool", "object", "len", "list", "dict")
@@ -155,6 +161,7 @@ def compositions() -> Iterator[BaseEstimator]:
     yield GridSearchCV(
         pipeline, {"logisticregression__C": [0.1, 1.0]}, cv=2, scoring=["accuracy", "f1"], refit="f1"
     ).fit(table, answers)
+    yield GridSearchCV(LogisticRegression(), {"C": [0.1, 1.0]}, cv=2).fit(zoo.X, zoo.Y)
     yield FunctionTransformer(np.log1p).fit(np.abs(zoo.X))
     yield FeatureUnion([("s", StandardScaler()), ("p", "passthrough")]).fit(zoo.X)
     yield VotingClassifier([("t", DecisionTreeClassifier()), ("l", LogisticRegression())]).fit(zoo.X, zoo.Y % 2)
@@ -227,10 +234,10 @@ def fit(model: BaseEstimator) -> BaseEstimator | None:
     kernel = zoo.X @ zoo.X.T
     stop = monotonic() + 1
     tries: tuple[tuple[Any, ...], ...] = (
-        (positive, zoo.Y), (positive, zoo.Y % 2), (zoo.XR, zoo.YR), (zoo.XR, np.abs(zoo.YR)), (positive,), (kernel, zoo.Y),
-        (positive, np.stack([zoo.Y, zoo.Y], 1)), (positive[:, :1], zoo.Y), (zoo.TEXTS,), (zoo.WORDS,), ([{"a": 1}, {"b": 2}],),
-        ([["a", "b"], ["b"]],),
-    )  # fmt: skip
+        *((positive, zoo.Y), (positive, zoo.Y % 2), (zoo.XR, zoo.YR), (zoo.XR, np.abs(zoo.YR)), (positive,)),
+        *((kernel, zoo.Y), (positive, np.stack([zoo.Y, zoo.Y], 1)), (positive[:, :1], zoo.Y)),
+        *((zoo.TEXTS,), (zoo.WORDS,), ([{"a": 1}, {"b": 2}],), ([["a", "b"], ["b"]],)),
+    )
     for arguments in tries:
         with quiet(), deadline(stop):
             return clone(model).fit(*arguments)

@@ -1,4 +1,4 @@
-"""What runs inside the sandbox: the only place that opens uploaded models, and the only one that imports their libraries.
+"""What runs inside the sandbox: the only place that opens models and imports their libraries.
 
 examining    loads a model, reads its signature, predicts once, converts it and measures the difference
 profiling    loads the file that will be served, in a fresh process, and measures it

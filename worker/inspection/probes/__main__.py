@@ -1,4 +1,4 @@
-"""Starts one probe. The interpreter is isolated and the sandbox shows it this package alone, so it is found by its place."""
+"""Starts one probe. The sandbox shows the isolated interpreter this package alone, found by its place."""
 
 import importlib.util
 import runpy

@@ -8,6 +8,7 @@ from onnxmltools.convert.common.data_types import FloatTensorType
 
 from worker.inspection.probes.boosters import Booster
 from worker.inspection.probes.graph_edits import name_outputs
+from worker.inspection.probes.lightgbm_models import LightBooster
 from worker.inspection.probes.models import Arrays
 
 _CLASSES = ("binary", "multi", "cross_entropy", "reg:logistic")
@@ -16,8 +17,8 @@ _CLASSES = ("binary", "multi", "cross_entropy", "reg:logistic")
 def convert(model: Booster, target: Path, answers: Arrays) -> None:
     """Write the graph of the booster to ``target``; classifiers give ``label`` and ``probabilities``."""
     types = [("input", FloatTensorType([None, model.inputs[0].shape[1]]))]
-    if model.library == "lightgbm":
-        graph = convert_lightgbm(model.booster, initial_types=types, zipmap=False)
+    if isinstance(model, LightBooster):
+        graph = convert_lightgbm(model.rounded(), initial_types=types, zipmap=False)
     else:
         graph = convert_xgboost(model.booster, initial_types=types)
     target.write_bytes(name_outputs(graph, list(expected(model, answers))).SerializeToString())

@@ -14,7 +14,7 @@ INPUT = "input"
 
 
 def inputs_of(model: Any) -> list[Tensor]:
-    """The inputs by our convention: ``input``, or one tensor for each column where columns are of different kinds."""
+    """The inputs by our convention: ``input``, or a tensor for each column where they differ or have names."""
     first = first_step(model)
     if reads_text(first):
         return [Tensor(INPUT, "BYTES", (-1,))]
@@ -57,8 +57,24 @@ def column_names(model: Any, first: Any, width: int) -> list[str]:
 
 
 def chooses_by_name(transformer: ColumnTransformer) -> bool:
-    """Whether columns are chosen by name, so that the converted graph has to know them one by one."""
+    """Whether columns are chosen by name, so that callers will want to give them by name."""
     return hasattr(transformer, "feature_names_in_")
+
+
+def bind(transformer: ColumnTransformer) -> None:
+    """Choose columns by position instead of by name: the model then takes plain tables, where there is no pandas."""
+    if not chooses_by_name(transformer):
+        return
+    places = {name: _places(transformer, name) for name, _, _ in transformer.transformers_}
+    transformer.transformers_ = [(name, step, places[name]) for name, step, _ in transformer.transformers_]
+    del transformer.feature_names_in_
+
+
+def _places(transformer: ColumnTransformer, name: str) -> Any:
+    """The positions of one branch; a single one for a vectoriser, which takes a column and not a table."""
+    indices = _indices(transformer, name)
+    chosen = next(columns for known, _, columns in transformer.transformers_ if known == name)
+    return int(indices[0]) if isinstance(chosen, str) else [int(index) for index in indices]
 
 
 def column_types(first: Any, width: int) -> list[str]:

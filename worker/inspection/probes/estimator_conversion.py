@@ -1,14 +1,22 @@
 """scikit-learn to ONNX with skl2onnx."""
 
+import copy
 from pathlib import Path
 from typing import Any
 
-from skl2onnx import convert_sklearn
+from onnx import NodeProto, helper
+from skl2onnx import __max_supported_opset__, convert_sklearn
+from skl2onnx.common import _container
 from skl2onnx.common.data_types import FloatTensorType, StringTensorType
+from sklearn.impute import SimpleImputer
+from sklearn.pipeline import Pipeline
 
-from worker.inspection.probes.estimators import Estimator
-from worker.inspection.probes.graph_edits import name_outputs
+from worker.inspection.probes.estimators import Estimator, parts_of
+from worker.inspection.probes.graph_edits import name_inputs, name_outputs, set_locale
 from worker.inspection.probes.models import Arrays, Tensor
+from worker.inspection.probes.samples import round_down
+
+_OPSETS = {"": __max_supported_opset__, "ai.onnx.ml": 3}  # isolation forests need the third
 
 
 def convert(model: Estimator, target: Path, answers: Arrays) -> None:
@@ -16,15 +24,58 @@ def convert(model: Estimator, target: Path, answers: Arrays) -> None:
     inner: Any = model.model
     while hasattr(inner, "best_estimator_"):
         inner = inner.best_estimator_
+    inner = _prepared(inner)
     options = {id(inner): {"zipmap": False}} if "probabilities" in answers else None
-    graph = convert_sklearn(inner, initial_types=[_initial_type(t) for t in model.inputs], options=options)
-    target.write_bytes(name_outputs(graph, list(answers)).SerializeToString())
-
-
-def _initial_type(tensor: Tensor) -> tuple[str, Any]:
-    shape = [None if size < 0 else size for size in tensor.shape]
-    return tensor.name, (StringTensorType if tensor.datatype == "BYTES" else FloatTensorType)(shape)
+    types = [_initial_type(tensor, f"column{index}") for index, tensor in enumerate(model.inputs)]
+    graph = convert_sklearn(inner, initial_types=types, options=options, target_opset=_OPSETS)
+    name_inputs(graph, [tensor.name for tensor in model.inputs])
+    target.write_bytes(set_locale(name_outputs(graph, list(answers))).SerializeToString())
 
 
 def expected(model: Estimator, answers: Arrays) -> Arrays:
+    """The model's answers in the terms of the converted graph: the same."""
     return answers
+
+
+def _initial_type(tensor: Tensor, name: str) -> tuple[str, Any]:
+    """An input under a name that skl2onnx leaves alone; it replaces what is not letters and digits."""
+    shape = [None if size < 0 else size for size in tensor.shape]
+    return name, (StringTensorType if tensor.datatype == "BYTES" else FloatTensorType)(shape)
+
+
+def _prepared(model: Any) -> Any:
+    """The same model in a form that skl2onnx converts faithfully.
+
+    Steps that fill in missing words are left out: a BYTES tensor has none, and skl2onnx refuses them. Thresholds of
+    histogram trees are rounded down to float32, which for inputs of float32 changes nothing: ``x <= t`` exactly if
+    ``x <= floor32(t)``.
+    """
+    if not any(_fills_words(part) or hasattr(part, "_predictors") for part in parts_of(model)):
+        return model
+    model = copy.deepcopy(model)
+    for part in parts_of(model):
+        if isinstance(part, Pipeline):
+            part.steps = [(name, step) for name, step in part.steps if not _fills_words(step)] or part.steps
+        for predictor in [predictor for stage in getattr(part, "_predictors", ()) for predictor in stage]:
+            predictor.nodes["num_threshold"] = round_down(predictor.nodes["num_threshold"])
+    return model
+
+
+def _fills_words(step: Any) -> bool:
+    return (
+        isinstance(step, SimpleImputer)
+        and getattr(step, "statistics_", None) is not None
+        and step.statistics_.dtype == object
+    )
+
+
+def _make_node(kind: str, inputs: Any, outputs: Any, **attributes: Any) -> NodeProto:
+    """As onnx' own, with truth values among whole numbers written as those: skl2onnx 1.20 leaves them in."""
+    whole: dict[str, Any] = {
+        name: [int(item) if isinstance(item, bool) else item for item in value] if isinstance(value, list) else value
+        for name, value in attributes.items()
+    }
+    return helper.make_node(kind, inputs, outputs, **whole)
+
+
+_container.make_node = _make_node

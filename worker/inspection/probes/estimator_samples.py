@@ -42,7 +42,7 @@ def _make(model: Estimator, count: int) -> Arrays:
         return {columns.INPUT: _texts(first, count)}
     width = int(getattr(model.model, "n_features_in_", None) or first.n_features_in_)
     land = _landscape(model.model, first, width)
-    table = samples.rows(land, count).astype(object)
+    table = samples.rows(land, count, missing=hasattr(first, "_predictors")).astype(object)
     _fill_known_values(first, table, range(width))
     if len(model.inputs) > 1:
         pairs = zip(model.inputs, table.T, strict=True)
@@ -120,7 +120,11 @@ def _remembered(part: Any, width: int) -> tuple[np.ndarray, np.ndarray] | None:
         if value is None or array.shape[-1] != width or array.ndim != 2:
             continue
         spread = getattr(part, "scale_", None) if name in ("mean_", "center_") else None
-        scale = np.asarray(spread, dtype=float) if np.shape(spread) == (width,) else array.std(axis=0)
+        scale = (
+            np.asarray(spread, dtype=float)
+            if spread is not None and np.shape(spread) == (width,)
+            else array.std(axis=0)
+        )
         return array.mean(axis=0), np.where(scale > 0, scale, np.maximum(np.abs(array.mean(axis=0)) / 2, 0.5))
     return None
 
@@ -130,7 +134,7 @@ def _splits(part: Any) -> list[tuple[int, float]]:
     if tree is not None:
         inner = tree.children_left != -1
         return list(zip(tree.feature[inner].tolist(), tree.threshold[inner].tolist(), strict=True))
-    found = []
+    found: list[tuple[int, float]] = []
     for predictor in [p for stage in getattr(part, "_predictors", ()) for p in stage]:
         nodes = predictor.nodes[predictor.nodes["is_leaf"] == 0]
         found.extend(zip(nodes["feature_idx"].tolist(), nodes["num_threshold"].tolist(), strict=True))

@@ -9,6 +9,7 @@ from typing import Any
 import joblib.numpy_pickle
 import numpy as np
 from sklearn.base import BaseEstimator, is_classifier
+from sklearn.compose import ColumnTransformer
 from sklearn.exceptions import InconsistentVersionWarning
 
 from worker.inspection.probes import columns
@@ -68,6 +69,7 @@ class Estimator:
         refuse_file_readers(model)
         self.model = model
         self.inputs = columns.inputs_of(model)
+        self.is_rebuilt = rebuild(model)
         self.method = next((name for name in ("predict", "transform") if hasattr(model, name)), "")
         if not self.method:
             raise Failure("cannot_predict", kind=type(model).__name__)
@@ -143,6 +145,19 @@ def _estimators_in(value: Any, depth: int = 0) -> Iterator[Any]:
         yield from _estimators_in(list(value.values()), depth + 1)
     elif isinstance(value, np.ndarray) and value.dtype == object and value.size <= 10_000:
         yield from _estimators_in(value.ravel().tolist(), depth + 1)
+
+
+def rebuild(model: Any) -> bool:
+    """Make the model independent of column names; whether that changed it."""
+    transformers = [
+        part for part in parts_of(model) if isinstance(part, ColumnTransformer) and columns.chooses_by_name(part)
+    ]
+    for transformer in transformers:
+        columns.bind(transformer)
+    if transformers:
+        for part in parts_of(model):
+            vars(part).pop("feature_names_in_", None)
+    return bool(transformers)
 
 
 def refuse_file_readers(model: Any) -> None:

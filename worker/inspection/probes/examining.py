@@ -13,9 +13,13 @@ from worker.inspection.probes.reporting import Failure, Reporter, describe
 
 _HERE = "worker.inspection.probes."
 _OPENERS = {
-    "onnx": "graph_check", "skops": "skops_models", "pickle": "estimators", "joblib": "estimators", "xgboost": "xgboost_models",
+    "onnx": "graph_check",
+    "skops": "skops_models",
+    "pickle": "estimators",
+    "joblib": "estimators",
+    "xgboost": "xgboost_models",
     "lightgbm": "lightgbm_models",
-}  # fmt: skip
+}
 _ESTIMATORS = ("skops", "pickle", "joblib")
 
 
@@ -65,7 +69,7 @@ def _made_up(model: Any, kind: str) -> Arrays:
     if kind == "onnx":
         return samples.for_tensors(model.inputs, 1)
     land = samples.plain(model.inputs[0].shape[1], model.splits())
-    return {"input": samples.rows(land, samples.ROWS)}
+    return {"input": samples.rows(land, samples.ROWS, missing=True)}
 
 
 def _example(model: Any, request: dict[str, Any], arrays: Arrays, facts: dict[str, Any]) -> Arrays:
@@ -139,13 +143,14 @@ def _to_skops(
 ) -> None:
     """The native way: a skops file, which must answer exactly as the original."""
     skops_models = importlib.import_module(_HERE + "skops_models")
-    if kind == "skops":
+    if kind == "skops" and not model.is_rebuilt:
         target = Path(request["path"])
         facts["file"] = ""
     else:
         skops_models.save(model.model, target)
     allowed = frozenset(request["allowed"])
     again = skops_models.open_model(target, "skops", allowed)
+    again.inputs = model.inputs
     result = parity.compare(answers, again.predict(arrays), tolerance=1e-6)
     facts.update(parity=result, trusted=skops_models.trusted_types(target, allowed))
     if not result["passed"]:

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import onnx
 
-from worker.inspection.probes.graphs import Graph, open_model as open_session
+from worker.inspection.probes.graphs import Graph
+from worker.inspection.probes.graphs import open_model as open_session
 from worker.inspection.probes.reporting import Failure, describe
 
 

@@ -10,9 +10,20 @@ from worker.inspection.probes.models import DTYPES, Arrays, Origin, Tensor
 from worker.inspection.probes.reporting import Failure
 
 _WORDS = {
-    "bool": "BOOL", "uint8": "UINT8", "uint16": "UINT16", "uint32": "UINT32", "uint64": "UINT64", "int8": "INT8", "int16": "INT16",
-    "int32": "INT32", "int64": "INT64", "float16": "FP16", "float": "FP32", "double": "FP64", "string": "BYTES",
-}  # fmt: skip
+    "bool": "BOOL",
+    "uint8": "UINT8",
+    "uint16": "UINT16",
+    "uint32": "UINT32",
+    "uint64": "UINT64",
+    "int8": "INT8",
+    "int16": "INT16",
+    "int32": "INT32",
+    "int64": "INT64",
+    "float16": "FP16",
+    "float": "FP32",
+    "double": "FP64",
+    "string": "BYTES",
+}
 
 
 def open_model(path: Path, kind: str, allowed: frozenset[str]) -> "Graph":
@@ -30,9 +41,9 @@ class Graph:
         options.log_severity_level = 4
         self.session = ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
         self.inputs = [_tensor(node) for node in self.session.get_inputs()]
-        outputs = {node.name: _tensor(node, must=False) for node in self.session.get_outputs()}
-        self.outputs = [tensor for tensor in outputs.values() if tensor]
-        self.left_out = [name for name, tensor in outputs.items() if not tensor]
+        outputs = self.session.get_outputs()
+        self.outputs = [_tensor(node) for node in outputs if _word(node)]
+        self.left_out = [node.name for node in outputs if not _word(node)]
         if not self.outputs:
             raise Failure("no_tensors", names=self.left_out)
         self.origin = Origin("graph")
@@ -50,11 +61,15 @@ class Graph:
                 self.outputs[index] = Tensor(tensor.name, tensor.datatype, (-1,) * len(shape))
 
 
-def _tensor(node: Any, must: bool = True) -> Tensor | None:
-    word = _WORDS.get(node.type.removeprefix("tensor(").removesuffix(")")) if node.type.startswith("tensor(") else None
-    if word is None:
-        if must:
-            raise Failure("unusual_type", name=node.name, type=node.type)
-        return None
+def _word(node: Any) -> str:
+    """The protocol's word for a tensor's type; nothing for sequences, maps and types that it does not have."""
+    return (
+        _WORDS.get(node.type.removeprefix("tensor(").removesuffix(")"), "") if node.type.startswith("tensor(") else ""
+    )
+
+
+def _tensor(node: Any) -> Tensor:
+    if not _word(node):
+        raise Failure("unusual_type", name=node.name, type=node.type)
     shape = tuple(size if isinstance(size, int) and size >= 0 else -1 for size in node.shape or ())
-    return Tensor(node.name, word, shape)
+    return Tensor(node.name, _word(node), shape)

@@ -7,6 +7,7 @@ import lightgbm
 import numpy as np
 
 from worker.inspection.probes.boosters import Booster, Splits
+from worker.inspection.probes.samples import round_down
 
 
 class LightBooster(Booster):
@@ -24,6 +25,18 @@ class LightBooster(Booster):
             elif line.startswith("threshold="):
                 found.extend(zip(columns, (float(word) for word in line.partition("=")[2].split()), strict=False))
         return found
+
+    def rounded(self) -> Any:
+        """The same booster with thresholds rounded down to float32: for inputs of float32 it answers the same."""
+        lines = self.booster.model_to_string().splitlines(keepends=True)
+        kept = (line for line in lines if not line.startswith("tree_sizes="))  # byte counts, which change
+        text = "".join(_round(line) if line.startswith("threshold=") else line for line in kept)
+        return lightgbm.Booster(model_str=text)
+
+
+def _round(line: str) -> str:
+    values = round_down(np.array([float(word) for word in line.partition("=")[2].split()]))
+    return "threshold=" + " ".join(repr(float(value)) for value in values) + "\n"
 
 
 def open_model(path: Path, kind: str, allowed: frozenset[str]) -> LightBooster:

@@ -37,7 +37,7 @@ class Origin:
 
 
 class Model(Protocol):
-    """A loaded model. ``inputs`` and ``outputs`` are its signature, ``predict`` takes and gives arrays by those names."""
+    """A loaded model: ``predict`` takes and gives arrays by the names of ``inputs`` and ``outputs``."""
 
     inputs: list[Tensor]
     outputs: list[Tensor]

@@ -35,6 +35,8 @@ def main() -> None:
         path, kind = Path(request["path"]), request["served"]
         model = importlib.import_module(_HERE + _OPENERS[kind]).open_model(path, kind, frozenset(request["allowed"]))
         inputs = [Tensor(**tensor) for tensor in request["inputs"]]
+        if kind != "onnx":  # a graph knows its own names, an estimator may have forgotten those of its columns
+            model.inputs = inputs
         one = samples.from_request(request["example"], inputs) if request["example"] else samples.for_tensors(inputs, 1)
         answers = model.predict(one)
         model.learn_outputs(answers)

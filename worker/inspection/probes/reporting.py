@@ -39,8 +39,8 @@ class Reporter:
     def check(self, name: str) -> Iterator[dict[str, Any]]:
         """Report a check's beginning and its outcome; what is put into the facts is reported with it.
 
-        An exception is the outcome ``failed`` and ends the probe. ``facts["state"]`` and ``facts["code"]`` may say otherwise
-        than ``passed``.
+        An exception is the outcome ``failed`` and ends the probe. ``facts["state"]`` and ``facts["code"]`` may say
+        otherwise than ``passed``.
         """
         self.write({"check": name, "state": "running"})
         start, facts = time.monotonic(), {}  # type: ignore[var-annotated]
@@ -98,4 +98,4 @@ def start() -> tuple[dict[str, Any], Reporter]:
     """The request from standard input, and where to report. Libraries' chatter stays out of it."""
     request = json.load(sys.stdin)
     warnings.simplefilter("ignore")
-    return request, Reporter(open(request["events"], "a", encoding="utf-8"))  # noqa: SIM115 - open until the process ends
+    return request, Reporter(open(request["events"], "a", encoding="utf-8"))

@@ -36,8 +36,11 @@ def plain(width: int, splits: list[tuple[int, float]]) -> Landscape:
     return Landscape(center, scale, splits)
 
 
-def rows(land: Landscape, count: int) -> np.ndarray:
-    """Rows of float32: two thirds scattered around the centre, one third sitting on splits or just beside them."""
+def rows(land: Landscape, count: int, *, missing: bool = False) -> np.ndarray:
+    """Rows of float32: two thirds scattered around the centre, one third sitting on splits or just beside them.
+
+    With ``missing`` some values are absent (NaN).
+    """
     rng = np.random.default_rng(20)
     table = (land.center + land.scale * rng.normal(size=(count, len(land.center)))).astype(np.float32)
     known = [(column, value) for column, value in land.splits if column < len(land.center) and np.isfinite(value)]
@@ -46,7 +49,10 @@ def rows(land: Landscape, count: int) -> np.ndarray:
             for index in rng.integers(0, len(known), size=max(1, len(land.center) // 2)):
                 column, value = known[index]
                 table[row, column] = _beside(value, land.scale[column], land.exact, rng)
-    return np.nan_to_num(np.clip(table, -1e30, 1e30))
+    table = np.nan_to_num(np.clip(table, -1e30, 1e30))
+    if missing:
+        table[1::6, :: max(2, len(land.center) // 3)] = np.nan
+    return table
 
 
 def _beside(value: float, scale: float, exact: bool, rng: np.random.Generator) -> np.float32:
@@ -57,7 +63,7 @@ def _beside(value: float, scale: float, exact: bool, rng: np.random.Generator) -
 
 
 def for_tensors(inputs: list[Tensor], count: int) -> Arrays:
-    """Inputs for a graph, of which only names, types and shapes are known; free dimensions after the first become one."""
+    """Inputs for a graph, known by names, types and shapes only; free dimensions after the first become one."""
     rng = np.random.default_rng(20)
     return {tensor.name: _for_tensor(tensor, count, rng) for tensor in inputs}
 
@@ -96,3 +102,9 @@ def _from_item(item: dict[str, Any], tensor: Tensor) -> np.ndarray:
     ):
         raise Failure("bad_example", error=f"{tensor.name}: shape {list(array.shape)}, expected {list(tensor.shape)}")
     return array
+
+
+def round_down(values: np.ndarray) -> np.ndarray:
+    """The largest float32 not above each value."""
+    nearest = values.astype(np.float32)
+    return np.where(nearest > values, np.nextafter(nearest, np.float32(-np.inf)), nearest)

@@ -8,6 +8,7 @@ import numpy as np
 import xgboost
 
 from worker.inspection.probes.boosters import Booster, Splits
+from worker.inspection.probes.reporting import Failure
 
 
 class XGBooster(Booster):
@@ -33,4 +34,6 @@ def open_model(path: Path, kind: str, allowed: frozenset[str]) -> XGBooster:
     booster = xgboost.Booster(params={"nthread": 1})
     booster.load_model(path)
     learner = json.loads(booster.save_config())["learner"]
+    if learner["gradient_booster"].get("name") == "gblinear":  # neither converted nor predicted in place
+        raise Failure("linear_booster")
     return XGBooster(booster, booster.num_features(), learner["objective"]["name"])
