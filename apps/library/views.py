@@ -44,6 +44,7 @@ UPLOAD_WORDS = {  # what upload.js says
     "send": gettext_lazy("Create version"),
     "sendLater": gettext_lazy("Creates the version when all is in"),
     "failed": gettext_lazy("The server did not take this file."),
+    "failedFirst": gettext_lazy("Remove what could not be uploaded, or add it again."),
 }
 FACET_TITLES = {
     "state": gettext_lazy("State"),

@@ -15,6 +15,7 @@ function start(form) {
   const list = form.querySelector("[data-files]");
   const row = form.querySelector("template");
   const send = form.querySelector("[data-send]");
+  const note = form.querySelector("[data-note]");
   const place = { url: form.dataset.uploads, project: form.dataset.project, max: Number(form.dataset.max), token: form.elements.csrfmiddlewaretoken.value };
   const transfers = [];
   let isWaiting = false;
@@ -28,18 +29,17 @@ function start(form) {
   tellUnfinished();
 
   form.addEventListener("submit", (event) => {
-    const live = transfers.filter((transfer) => transfer.state !== "failed");
-    if (live.some((transfer) => transfer.state !== "done")) {
-      event.preventDefault();
-      event.stopImmediatePropagation();
-      isWaiting = form.reportValidity();
-      refresh();
-    } else {
-      form.elements.uploads.value = live.map((transfer) => transfer.id).join(" ");
-    }
+    const unfinished = transfers.filter((transfer) => transfer.state !== "done");
+    form.elements.uploads.value = transfers.map((transfer) => transfer.id).join(" ");
+    if (!unfinished.length) return;
+    event.preventDefault();
+    event.stopImmediatePropagation();
+    isWaiting = !unfinished.some((transfer) => transfer.state === "failed") && form.reportValidity();
+    note.textContent = isWaiting ? "" : words.failedFirst;
+    refresh();
   }, true);
-  form.addEventListener("htmx:afterRequest", (event) => {
-    if (event.detail.successful) transfers.forEach((transfer) => transfer.forget());
+  form.addEventListener("htmx:beforeOnLoad", (event) => { // the last event before the page changes to the version's
+    if (event.detail.xhr.status < 300) transfers.forEach((transfer) => transfer.forget());
   });
   window.addEventListener("beforeunload", (event) => {
     if (transfers.some((transfer) => transfer.state === "sending")) event.preventDefault();
@@ -71,17 +71,12 @@ function start(form) {
     for (const next of transfers.filter((transfer) => transfer.state === "waiting").slice(0, AT_ONCE - busy)) next.run();
     list.hidden = transfers.length === 0;
     form.classList.toggle("has-files", transfers.length > 0);
-    const isReady = transfers.some((transfer) => transfer.state === "done") && transfers.every((transfer) => FINISHED.has(transfer.state));
+    if (!transfers.some((transfer) => transfer.state === "failed")) note.textContent = "";
+    const isOver = isWaiting && transfers.every((transfer) => FINISHED.has(transfer.state));
+    if (isOver) isWaiting = false;
     send.disabled = isWaiting;
     send.querySelector("[data-word]").textContent = isWaiting ? words.sendLater : words.send;
-    if (isWaiting && isReady) {
-      isWaiting = false;
-      send.disabled = false;
-      form.requestSubmit(send);
-    } else if (isWaiting && transfers.every((transfer) => transfer.state === "failed")) {
-      isWaiting = false;
-      refresh();
-    }
+    if (isOver) form.requestSubmit(send);
   }
 
   /* The name of the largest file that is not a companion, without ending and version; never over what somebody typed. */
@@ -132,7 +127,7 @@ class Transfer {
     const answer = await this.call("POST", this.place.url, { "Upload-Length": this.file.size, "Upload-Metadata": told });
     this.url = answer.getResponseHeader("Location");
     this.offset = 0;
-    remember(this.print, { url: this.url, name: this.name });
+    this.note();
   }
 
   async find() {
@@ -212,12 +207,17 @@ class Transfer {
     this.move("failed");
   }
 
+  note() { remember(this.print, { url: this.url, name: this.name, isDone: this.state === "done" }); }
+
   forget() { localStorage.removeItem(this.print); }
 
   move(state) {
     this.state = state;
     if (state !== "sending") Object.assign(this, { speed: 0, sampledAt: null });
-    if (state === "done") this.offset = this.file.size;
+    if (state === "done") {
+      this.offset = this.file.size;
+      this.note();
+    }
     this.onchange();
   }
 }
@@ -279,7 +279,7 @@ function walk(entry, add, folder = "") {
 /* The names that the server takes: letters, digits, dot, dash, underscore, and slashes between folders. */
 function cleanName(path) {
   const parts = path.split("/").map((part) =>
-    part.normalize("NFKD").replace(/[^\w.-]+/g, "-").replace(/-+(?=\.|$)/g, "").replace(/^[.-]+|[.]+$/g, "").slice(-128));
+    part.normalize("NFKD").replace(/[^\w.-]+/g, "-").replace(/-+(?=[._]|$)/g, "").replace(/^[.-]+|[.]+$/g, "").slice(-128));
   return parts.filter(Boolean).join("/") || "file";
 }
 
@@ -294,7 +294,7 @@ function remember(print, entry) {
 
 function remembered(project) {
   const prints = Object.keys(localStorage).filter((print) => print.startsWith(`slipway-upload:${project}:`));
-  return prints.map((print) => remember(print)).filter(Boolean);
+  return prints.map((print) => remember(print)).filter((entry) => entry && !entry.isDone);
 }
 
 function detailOf(xhr) {
