@@ -7,7 +7,7 @@ from django.conf import settings
 from django.utils.translation import gettext_lazy as _
 
 from apps.accounts.roles import ROLES
-from apps.accounts.services.keys import DEFAULT_DAYS, MAX_DAYS
+from apps.accounts.services.keys import DEFAULT_DAYS, DEFAULT_RATE, INVOKE, MAX_DAYS
 
 SCOPES = {
     "read": _("Read models, releases, endpoints and metrics"),
@@ -82,7 +82,7 @@ class KeyForm(forms.Form):
     days = forms.IntegerField(label=_("Days until it expires"), initial=DEFAULT_DAYS, min_value=1, max_value=MAX_DAYS)
     rate_per_minute = forms.IntegerField(
         label=_("Requests a minute"),
-        initial=6000,
+        initial=DEFAULT_RATE,
         min_value=1,
         max_value=1_000_000,
         help_text=_("More than these are answered with 429."),
@@ -92,6 +92,9 @@ class KeyForm(forms.Form):
         """Put the endpoints' names among the scopes."""
         data = super().clean() or self.cleaned_data
         names = [name.strip() for name in data.get("endpoints", "").split(",") if name.strip()]
+        for name in names:
+            if not INVOKE.fullmatch(f"invoke:{name}"):
+                self.add_error("endpoints", _("“%(name)s” is not the name of an endpoint.") % {"name": name})
         data["scopes"] = [*data.get("scopes", []), *(f"invoke:{name}" for name in names)]
         return data
 

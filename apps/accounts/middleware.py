@@ -4,6 +4,7 @@ from collections.abc import Callable
 from http import HTTPStatus
 
 import structlog
+from allauth.usersessions.models import UserSession
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.middleware.locale import LocaleMiddleware
@@ -62,14 +63,16 @@ def _actor_of(request: HttpRequest) -> Actor:
     user = request.user
     if not isinstance(user, User) and not user.is_authenticated:
         return Actor(kind="nobody", id=0, label="")
-    _note_seen(user)
+    _note_seen(request, user)
     return actor_for_user(user, request_id=request_id(), ip=client_ip(request))
 
 
-def _note_seen(user: User) -> None:
+def _note_seen(request: HttpRequest, user: User) -> None:
+    """Note the person and their session as seen, now and then: a write at every request would queue up readers."""
     now = timezone.now()
     if user.last_seen is None or (now - user.last_seen).total_seconds() > SEEN_EVERY_SECONDS:
         User.objects.filter(pk=user.pk).update(last_seen=now)
+        UserSession.objects.create_from_request(request)
 
 
 def request_id() -> str:

@@ -1,10 +1,8 @@
-"""What django-allauth tells of: sign-in, sign-out and second factors. Its signals are the one way to hear of them."""
+"""Sign-in and sign-out, as django-allauth tells of them: it has many ways in, and this signal is common to all."""
 
 from typing import Any
 
 from allauth.account.signals import user_logged_in, user_logged_out
-from allauth.mfa.models import Authenticator
-from allauth.mfa.signals import authenticator_added, authenticator_removed, authenticator_reset
 from django.dispatch import receiver
 from django.http import HttpRequest
 
@@ -24,20 +22,3 @@ def note_sign_in(sender: Any, request: HttpRequest, user: User, **_: Any) -> Non
 def note_sign_out(sender: Any, request: HttpRequest, user: User | None, **_: Any) -> None:
     if user is not None:
         note(request, user, "session.ended")
-
-
-@receiver(authenticator_added)
-def note_factor_added(sender: Any, request: HttpRequest, user: User, authenticator: Authenticator, **_: Any) -> None:
-    if authenticator.type == Authenticator.Type.TOTP:  # recovery codes come along with it
-        note(request, user, "second_factor.added", kind=str(authenticator.type))
-
-
-@receiver(authenticator_removed)
-def note_factor_removed(sender: Any, request: HttpRequest, user: User, authenticator: Authenticator, **_: Any) -> None:
-    if authenticator.type == Authenticator.Type.TOTP:
-        note(request, user, "second_factor.removed", kind=str(authenticator.type))
-
-
-@receiver(authenticator_reset)
-def note_codes_renewed(sender: Any, request: HttpRequest, user: User, **_: Any) -> None:
-    note(request, user, "recovery_codes.renewed")

@@ -1,12 +1,9 @@
-"""Addresses of accounts. Those under ``accounts/`` stand before django-allauth's and run them in one transaction."""
+"""Addresses of accounts. Those under ``accounts/`` stand before django-allauth's own, of which they are children."""
 
-from allauth.mfa.recovery_codes.views import GenerateRecoveryCodesView
-from allauth.mfa.totp.views import ActivateTOTPView, DeactivateTOTPView
-from django.db import transaction
 from django.urls import URLPattern, path
 
 from apps.accounts import api as calls
-from apps.accounts.views import entrance, keys, members, profile, projects
+from apps.accounts.views import entrance, keys, members, profile, projects, security
 
 # Of no project: the way in, the profile, the list of projects
 site: list[URLPattern] = [
@@ -20,10 +17,10 @@ site: list[URLPattern] = [
     path("profile/", profile.profile, name="profile"),
     path("profile/choose/", profile.choose, name="choose"),
     path("help/", profile.help_page, name="help"),
-    path("accounts/sessions/", transaction.atomic(profile.Sessions.as_view()), name="sessions"),
-    path("accounts/2fa/totp/activate/", transaction.atomic(ActivateTOTPView.as_view())),
-    path("accounts/2fa/totp/deactivate/", transaction.atomic(DeactivateTOTPView.as_view())),
-    path("accounts/2fa/recovery-codes/generate/", transaction.atomic(GenerateRecoveryCodesView.as_view())),
+    path("accounts/sessions/", security.Sessions.as_view(), name="sessions"),
+    path("accounts/2fa/totp/activate/", security.AddSecondFactor.as_view()),
+    path("accounts/2fa/totp/deactivate/", security.RemoveSecondFactor.as_view()),
+    path("accounts/2fa/recovery-codes/generate/", security.RenewRecoveryCodes.as_view()),
 ]
 
 # Under /p/<project>/

@@ -32,6 +32,12 @@ def _shown(values: dict[str, Any], name: str) -> str | None:
     if name not in values:
         return None
     value = values[name]
+    if isinstance(value, list) and not any(isinstance(item, dict | list) for item in value):
+        return ", ".join(map(_plain, value))
+    return _plain(value)
+
+
+def _plain(value: Any) -> str:
     if isinstance(value, str):
         return value
     return json.dumps(value, ensure_ascii=False, indent=2 if isinstance(value, dict | list) and value else None)

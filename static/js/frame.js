@@ -76,7 +76,8 @@
   function sayTime(at) {
     const seconds = (at - Date.now()) / 1000;
     for (const [unit, size] of UNITS) {
-      if (Math.abs(seconds) >= size) return relative.format(Math.trunc(seconds / size), unit);
+      const count = seconds > 0 ? Math.round(seconds / size) : Math.trunc(seconds / size);
+      if (count) return relative.format(count, unit);
     }
     return soon.format(0, "second");
   }

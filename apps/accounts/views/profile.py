@@ -1,10 +1,8 @@
-"""What belongs to oneself: name, language, theme, sessions; and help."""
+"""What belongs to oneself: name, language, theme; and help."""
 
-from typing import Any
 
 from allauth.mfa.utils import is_mfa_enabled
 from allauth.usersessions.models import UserSession
-from allauth.usersessions.views import ListUserSessionsView
 from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.decorators import login_not_required
@@ -15,7 +13,6 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
 from apps.accounts import services as accounts
-from apps.accounts.adapters import note
 from apps.accounts.forms import ProfileForm
 from apps.accounts.middleware import LANGUAGE_KEY
 from apps.accounts.selectors import projects
@@ -67,14 +64,6 @@ def choose(request: PageRequest) -> HttpResponse:
 
 def help_page(request: PageRequest) -> HttpResponse:
     return render_page(request, "accounts/help.html", {})
-
-
-class Sessions(ListUserSessionsView):
-    """django-allauth's own page; ending the other sessions leaves an entry."""
-
-    def form_valid(self, form: Any) -> HttpResponse:
-        note(self.request, self.request.user, "session.others_ended")
-        return super().form_valid(form)
 
 
 def _back(request: PageRequest) -> HttpResponse:

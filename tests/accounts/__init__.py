@@ -1,0 +1,1 @@
+"""Accounts: the way in, members, keys, profiles, and the same through the API."""
