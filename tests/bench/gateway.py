@@ -71,7 +71,7 @@ def start(folder: Path, processes: "list[subprocess.Popen[bytes]]") -> list[Side
     write_snapshot(folder, key, stable, canary)
     (folder / "key").write_text(key.text)
 
-    def run(*command: str | int) -> "subprocess.Popen[bytes]":
+    def run(*command: str | int | Path) -> "subprocess.Popen[bytes]":
         process = subprocess.Popen([str(part) for part in command], cwd=ROOT)
         processes.append(process)
         return process

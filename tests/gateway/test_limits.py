@@ -3,6 +3,7 @@
 import threading
 import time
 from collections import Counter
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 from apps.core import keys
@@ -11,6 +12,8 @@ from apps.gateway.tables import Key
 from tests.gateway.conftest import Gateway, wait_until
 from tests.gateway.replicas import Stage, answer_after
 from tests.gateway.serve import PEPPER
+
+Launch = Callable[..., Gateway]
 
 
 def test_a_bucket_lets_its_rate_through_within_one_percent_over_a_minute() -> None:
@@ -93,7 +96,7 @@ def test_a_key_gets_its_rate_and_is_told_when_to_come_back(gateway: Gateway, sta
     assert gateway.infer(endpoint, other).status == 200
 
 
-def test_a_key_has_a_bounded_number_of_calls_in_flight(launch, stage: Stage) -> None:
+def test_a_key_has_a_bounded_number_of_calls_in_flight(launch: Launch, stage: Stage) -> None:
     gateway = launch(in_flight_per_key=4)
     released = threading.Event()
     slow = stage.add(answer_after(released))
@@ -115,7 +118,7 @@ def test_a_key_has_a_bounded_number_of_calls_in_flight(launch, stage: Stage) -> 
     assert gateway.infer(endpoint, key).status == 200
 
 
-def test_the_gateway_has_a_bounded_number_of_calls_in_flight(launch, stage: Stage) -> None:
+def test_the_gateway_has_a_bounded_number_of_calls_in_flight(launch: Launch, stage: Stage) -> None:
     gateway = launch(in_flight=2)
     released = threading.Event()
     slow = stage.add(answer_after(released))

@@ -22,6 +22,8 @@ SMUGGLED = (
 )
 HEAD = POST + HOST + KEY
 
+Scene = tuple[Callable[[bytes], bytes], Callable[[], None]]
+
 CORPUS = {
     "a length and chunks": HEAD + b"Content-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n" + SMUGGLED,
     "chunks and a length": HEAD + b"Transfer-Encoding: chunked\r\nContent-Length: 6\r\n\r\n0\r\n\r\nX" + SMUGGLED,
@@ -111,7 +113,7 @@ PATHS = [
 
 
 @pytest.fixture(scope="module")
-def scene(shared_gateway: Gateway, stage: Stage) -> tuple[Gateway, "Callable[[bytes], bytes]", "Callable[[], None]"]:
+def scene(shared_gateway: Gateway, stage: Stage) -> Scene:
     replica = stage.add()
     key, endpoint = shared_gateway.make_key(), shared_gateway.make_endpoint(replica.as_replica())
     shared_gateway.publish()
@@ -123,7 +125,7 @@ def scene(shared_gateway: Gateway, stage: Stage) -> tuple[Gateway, "Callable[[by
     def check_that_nothing_arrived() -> None:
         assert (replica.asked, replica.strange) == ([], [])
 
-    return shared_gateway, send, check_that_nothing_arrived
+    return send, check_that_nothing_arrived
 
 
 def statuses(answer: bytes) -> list[int]:
@@ -131,8 +133,8 @@ def statuses(answer: bytes) -> list[int]:
 
 
 @pytest.mark.parametrize("name", CORPUS)
-def test_a_malformed_request_is_refused_and_nothing_reaches_a_replica(scene, name: str) -> None:
-    _, send, check_that_nothing_arrived = scene
+def test_a_malformed_request_is_refused_and_nothing_reaches_a_replica(scene: Scene, name: str) -> None:
+    send, check_that_nothing_arrived = scene
 
     answer = send(CORPUS[name])
 
@@ -145,8 +147,8 @@ def test_a_malformed_request_is_refused_and_nothing_reaches_a_replica(scene, nam
 
 
 @pytest.mark.parametrize("path", PATHS)
-def test_a_path_outside_the_grammar_is_nowhere(scene, path: str) -> None:
-    _, send, check_that_nothing_arrived = scene
+def test_a_path_outside_the_grammar_is_nowhere(scene: Scene, path: str) -> None:
+    send, check_that_nothing_arrived = scene
 
     answer = send(b"GET " + path.encode() + b" HTTP/1.1\r\n" + HOST + KEY + CLOSE + b"\r\n")
 
