@@ -261,6 +261,7 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "SCHEMA_PATH_PREFIX": "/api/v1",
+    "ENUM_NAME_OVERRIDES": {"VersionStateEnum": "apps.library.models.ModelVersion.State"},
 }
 
 # Celery: a doorbell. Without a broker everything happens in one worker process, fed by the sweep.

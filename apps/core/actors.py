@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Self
 
 from django.db import models
 from django.utils.translation import gettext as _
@@ -54,7 +54,7 @@ class Scoped(models.QuerySet):
 
     project_path = "project"
 
-    def visible_to(self, actor: Actor) -> "Scoped":
+    def visible_to(self, actor: Actor) -> Self:
         if actor.sees_all:
             return self
         return self.filter(**{f"{self.project_path}__in": list(actor.grants)})
