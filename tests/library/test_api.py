@@ -16,7 +16,7 @@ from tests.cast import Cast
 from tests.library.conftest import ONNX
 
 BASE = "/api/v1/projects/digits-team/models/"
-SIGNED_IN = 6  # queries that a session costs: itself, its person, and when it was last seen (in savepoints)
+SIGNED_IN = 7  # queries that a session costs: itself, its person, and noting when it was last seen
 Make = Callable[..., ModelVersion]
 
 
