@@ -43,8 +43,8 @@ _MAGIC: tuple[tuple[int, bytes, str], ...] = (
     (0, b"version https://git-lfs.github.com/spec/", "lfs"),
 )
 _PICKLE = re.compile(rb"\x80[\x00-\x05]")
-_OLD_PICKLE = re.compile(
-    rb"(?:c[A-Za-z_][\w.]*\n[\w.]+\n|\(?[ilcd]p?\d*\n?c?[A-Za-z_][\w.]*\n|\(dp\d|\(lp\d|\(i[A-Za-z_][\w.]*\n)"
+_OLD_PICKLE = re.compile(  # protocols 0 and 1, by how they can begin
+    rb"c[A-Za-z_][\w.]*\n[\w.]+\n|\((?:S['\"]|[IF]-?\d|V[^\n ]*\n|[dlt]p\d|c[A-Za-z_][\w.]*\n|i[A-Za-z_][\w.]*\n)"
 )
 _TORCH_MAGIC = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
 _XGBOOST_JSON = re.compile(rb'\s*\{\s*"(?:learner"\s*:\s*\{|version"\s*:\s*\[)')

@@ -64,9 +64,7 @@ def _pieces(unpacker: Any, kind: str, piece: bytes) -> Iterator[bytes]:
             if unpacker.eof or (not piece if is_zlib else unpacker.needs_input):
                 return
     except (zlib.error, OSError, lzma.LZMAError, EOFError, MemoryError) as error:
-        raise _refuse(
-            gettext_noop("The compressed file cannot be unpacked: its compressed data is damaged.")
-        ) from error
+        raise _refuse(gettext_noop("The compressed file cannot be unpacked: its data is damaged.")) from error
 
 
 def _refuse(reason: str) -> Refusal:

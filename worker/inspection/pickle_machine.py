@@ -9,7 +9,7 @@ from worker.inspection.allowlist import VALUE, Allowed
 from worker.inspection.pickle_values import Blob, Broken, Forbidden, Name, Text
 
 INSTRUCTIONS = 20_000_000  # about 20 s; a forest of 1,000 trees has 40,000
-MEMO = 3_000_000
+MEMO = 2_000_000
 STACK = 1_000_000
 NAME_LENGTH = 256
 LONG_BYTES = 1024
@@ -62,10 +62,15 @@ class Machine:
             if step is None:
                 raise Broken(f"it uses instruction 0x{code:02x}, which no current version of Python writes")
             step(self)
-            if findings.instructions > INSTRUCTIONS or len(self.memo) > MEMO or len(self.stack) > STACK:
-                raise Broken("it has too many parts")
-            if len(self.marks) > GROUPS:
-                raise Broken("it is nested too deeply")
+            if not findings.instructions & 0xFFF:
+                self.check_limits()
+
+    def check_limits(self) -> None:
+        """Asked now and then: a stream cannot grow far in between."""
+        if self.findings.instructions > INSTRUCTIONS or len(self.memo) > MEMO or len(self.stack) > STACK:
+            raise Broken("it has too many parts")
+        if len(self.marks) > GROUPS:
+            raise Broken("it is nested too deeply")
 
     def finish(self) -> Any:
         root = self.pop()

@@ -120,11 +120,8 @@ def _remembered(part: Any, width: int) -> tuple[np.ndarray, np.ndarray] | None:
         if value is None or array.shape[-1] != width or array.ndim != 2:
             continue
         spread = getattr(part, "scale_", None) if name in ("mean_", "center_") else None
-        scale = (
-            np.asarray(spread, dtype=float)
-            if spread is not None and np.shape(spread) == (width,)
-            else array.std(axis=0)
-        )
+        has_spread = spread is not None and np.shape(spread) == (width,)
+        scale = np.asarray(spread, dtype=float) if has_spread else array.std(axis=0)
         return array.mean(axis=0), np.where(scale > 0, scale, np.maximum(np.abs(array.mean(axis=0)) / 2, 0.5))
     return None
 

@@ -1,0 +1,136 @@
+"""The inert machine: nothing harmful passes, nothing ordinary is refused, and nothing is ever run."""
+
+import bz2
+import gzip
+import io
+import lzma
+import pickle
+import resource
+import time
+import warnings
+import zlib
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import joblib
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.linear_model import LogisticRegression
+
+from tests.worker.inspection import generate_allowlist, malice, zoo
+from tests.worker.inspection.examining import examined
+from worker.inspection import allowlist, pickles
+from worker.inspection.pickle_values import Broken, Forbidden
+
+MARKER = Path("/tmp/slipway-malice-marker")
+CORPUS = list(malice.files(MARKER))
+
+
+def test_the_corpus_is_large_and_armed(tmp_path: Path) -> None:
+    """Plain pickle falls for it: the marker appears."""
+    marker = tmp_path / "marker"
+    armed = dict(malice.streams(marker))
+    for label in ("os:system", "protocol 0", "name put together from the memo", "second pickle behind"):
+        data = io.BytesIO(armed[label])
+        pickle.load(data)
+        if label == "second pickle behind":
+            pickle.load(data)
+        assert marker.exists(), label
+        marker.unlink()
+    assert len(CORPUS) > 200
+
+
+@pytest.mark.parametrize(("label", "name", "data"), CORPUS, ids=[case[0] for case in CORPUS])
+def test_a_malicious_file_is_refused_with_a_reason_and_never_run(
+    label: str, name: str, data: bytes, tmp_path: Path
+) -> None:
+    start = time.process_time()
+    report = examined(tmp_path, {name: data})
+    seconds = time.process_time() - start
+    assert not report.verdict.accepted
+    assert report.failed.check in ("content", "safety")
+    assert str(report.failed.reason)
+    assert str(report.failed.advice)
+    assert report.checks["load"].state == "skipped"
+    assert not MARKER.exists()
+    assert seconds < 3  # of this process; goal: 2 s
+
+
+def test_the_corpus_is_judged_in_little_memory() -> None:
+    """The peak of this process, which has judged the corpus, is that of its libraries and a bounded rest."""
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss < 1_000_000  # kB
+
+
+@pytest.fixture(scope="module")
+def ordinary() -> list[tuple[str, Any]]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return list(zoo.ordinary())
+
+
+def test_ordinary_models_pass_in_every_protocol_and_under_every_compression(ordinary: list[tuple[str, Any]]) -> None:
+    """The list was not made from these models: at most two of a hundred may be refused."""
+    refused, seen = [], 0
+    for label, model in ordinary:
+        for way, data in _saved(model):
+            seen += 1
+            try:
+                pickles.walk(data, allowlist.load())
+            except (Broken, Forbidden) as error:
+                refused.append((label, way, str(error)))
+    assert seen >= 400
+    assert len(refused) <= seen * 0.02, refused
+
+
+def _saved(model: Any) -> list[tuple[str, bytes]]:
+    ways = [(f"protocol {number}", pickle.dumps(model, protocol=number)) for number in (2, 3, 4, 5)]
+    buffer = io.BytesIO()
+    joblib.dump(model, buffer)
+    return [*ways, ("joblib", buffer.getvalue())]
+
+
+@pytest.mark.parametrize("compress", ["zlib", "gzip", "bz2", "xz", "lzma"])
+def test_joblib_compression_is_taken_off_by_us(compress: str, tmp_path: Path) -> None:
+    path = tmp_path / "model"
+    joblib.dump(LogisticRegression().fit(zoo.X, zoo.Y), path, compress=(compress, 3))
+    unpackers = {"zlib": zlib, "gzip": gzip, "bz2": bz2, "xz": lzma, "lzma": lzma}
+    unpack = unpackers[compress].decompress
+    found = pickles.walk(unpack(path.read_bytes()), allowlist.load())  # type: ignore[attr-defined]
+    assert found.root == "sklearn.linear_model._logistic:LogisticRegression"
+    assert found.raw_arrays > 0
+
+
+def test_the_version_of_the_library_is_read_without_opening() -> None:
+    found = pickles.walk(pickle.dumps(LogisticRegression()), allowlist.load())
+    assert found.versions == {__import__("sklearn").__version__}
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.data())
+def test_damaged_pickles_are_refused_and_never_break_the_machine(data: st.DataObject) -> None:
+    original = bytearray(pickle.dumps(LogisticRegression().fit(zoo.X[:20], zoo.Y[:20] % 2 + (zoo.X[:20, 0] > 5))))
+    for _ in range(data.draw(st.integers(1, 4))):
+        original[data.draw(st.integers(0, len(original) - 1))] = data.draw(st.integers(0, 255))
+    with suppress(Broken, Forbidden):
+        pickles.walk(bytes(original), allowlist.load())
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.binary(max_size=300))
+def test_any_bytes_are_judged_without_an_accident(data: bytes) -> None:
+    with suppress(Broken, Forbidden):
+        pickles.walk(b"\x80\x04" + data, allowlist.load())
+
+
+def test_the_list_is_sorted_exact_and_free_of_what_must_never_be_on_it() -> None:
+    lines = allowlist._FILE.read_text().splitlines()
+    assert lines == sorted(lines)
+    for name, roles in allowlist.load().items():
+        module, _, attribute = name.partition(":")
+        assert attribute
+        assert "." not in attribute
+        assert roles
+        assert roles <= {allowlist.NEW, allowlist.CALL, allowlist.VALUE}
+        assert not name.startswith(generate_allowlist.NEVER), module
