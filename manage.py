@@ -47,7 +47,7 @@ TROUBLES = {
 def main() -> None:
     command = sys.argv[1] if len(sys.argv) > 1 else "help"
     try:
-        enter_environment(with_tests=command == "test")
+        enter_environment(with_tests=command in {"test", "translations"})
     except KeyboardInterrupt:
         sys.exit(130)
     except OSError as error:
