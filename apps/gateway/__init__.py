@@ -2,8 +2,10 @@
 
 A request goes through these rooms in this order:
 
-``protocol``   the HTTP parser's strict settings; what is malformed ends here
-``app``        one request from its first line to its line in the books
+``serving``    uvicorn, which owns sockets, signals and the process's life
+``protocol``   HTTP/1.1 on a client's connection, strictly: what is malformed ends here
+``exchanges``  one request and its answer in the words of ASGI
+``app``        one call from its head to its line in the books; ``calls`` holds it, and the watch that ends late ones
 ``requests``   what of the head matters, and the closed grammar of addresses
 ``admission``  who is calling, may they, and how often: keys, scopes, rates
 ``routing``    which deployment gets the call, and which of its replicas

@@ -14,7 +14,7 @@ import httptools
 import uvicorn
 from uvicorn.server import ServerState
 
-from apps.gateway.calls import ANSWER
+from apps.gateway.calls import ANSWER, Scope
 from apps.gateway.config import Limits
 from apps.gateway.exchanges import STATUS_LINES, Exchange
 from apps.gateway.refusals import CLOSE, Refusal, malformed
@@ -120,37 +120,39 @@ class ClientConnection(asyncio.Protocol):
     def on_headers_complete(self) -> None:
         self._is_in_head = False
         self._waits_since = None
-        parser, headers = self._parser, self._headers
         if self._head_bytes > self.limits.head_bytes and self._measure_head() > self.limits.head_bytes:
             raise self._head_too_large()
-        if parser.should_upgrade():
+        if self._parser.should_upgrade():
             raise malformed("no other protocol is spoken here")
-        raw_path, query = _split_target(self._url)
-        path = raw_path.decode("latin-1")
-        scope = {
-            "type": "http",
-            "asgi": _ASGI,
-            "http_version": parser.get_http_version(),
-            "method": parser.get_method().decode("ascii"),
-            "scheme": "http",
-            "path": unquote(path) if "%" in path else path,
-            "raw_path": raw_path,
-            "query_string": query,
-            "root_path": "",
-            "headers": headers,
-            "client": self._client,
-            "server": None,
-            "state": self._state,
-            "extensions": _EXTENSIONS,
-        }
-        wants_continue = (b"expect", b"100-continue") in headers
-        exchange = self._incoming = Exchange(self, scope, parser.should_keep_alive(), wants_continue)
+        wants_continue = (b"expect", b"100-continue") in self._headers
+        exchange = Exchange(self, self._make_scope(), self._parser.should_keep_alive(), wants_continue)
+        self._incoming = exchange
         self._lingered = 0
         self._queue.append(exchange)
         if len(self._queue) == 1:
             self._work_on(exchange)
         else:
             self.regulate()
+
+    def _make_scope(self) -> Scope:
+        raw_path, query = _split_target(self._url)
+        path = raw_path.decode("latin-1")
+        return {
+            "type": "http",
+            "asgi": _ASGI,
+            "http_version": self._parser.get_http_version(),
+            "method": self._parser.get_method().decode("ascii"),
+            "scheme": "http",
+            "path": unquote(path) if "%" in path else path,
+            "raw_path": raw_path,
+            "query_string": query,
+            "root_path": "",
+            "headers": self._headers,
+            "client": self._client,
+            "server": None,
+            "state": self._state,
+            "extensions": _EXTENSIONS,
+        }
 
     def on_body(self, body: bytes) -> None:
         exchange = self._incoming

@@ -158,11 +158,10 @@ def answer_big(size: int, chunked: bool) -> Behaviour:
 
 
 async def refuse_unread(asked: Asked, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Say no on the head alone, and go on taking in what comes."""
+    """Say no on the head alone, and only then take in the body."""
     writer.write(compose(413, b'{"error": "too large for this model"}'))
     await writer.drain()
-    while await reader.read(1 << 16):
-        pass
+    await read_body(asked, reader)
 
 
 # --- the stage ------------------------------------------------------------------------------------------------------
