@@ -30,6 +30,7 @@ def deployments(actor: Actor, project: Project) -> QuerySet[Deployment]:
         .select_related("project", "endpoint", "release__version__model", "build", "target", "started_by")
         .prefetch_related("replica_set", "routes")
         .annotate(ready=Count("replica_set", filter=Q(replica_set__state="running"), distinct=True))
+        .order_by("-pk")  # grouping has dropped the model's own order
     )
 
 
@@ -155,7 +156,7 @@ def endpoint_rows(actor: Actor, project: Project) -> list[EndpointRow]:
             row,
             _state_word([d.phase for d in live_by.get(row.pk, [])], phases.get(row.pk, [])),
             live_by[row.pk][0] if row.pk in live_by else None,
-            live_by[row.pk][0].ready if row.pk in live_by else 0,
+            live_by[row.pk][0].ready if row.pk in live_by else 0,  # type: ignore[attr-defined]
         )
         for row in rows
     ]

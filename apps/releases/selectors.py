@@ -40,6 +40,7 @@ def releases(actor: Actor, project: Project) -> QuerySet[Release]:
             Prefetch("builds", Build.objects.order_by("-id")),
         )
         .annotate(approvals=Count("reviews", filter=Q(reviews__decision="approve"), distinct=True))
+        .order_by("-pk")  # grouping has dropped the model's own order
     )
 
 
