@@ -45,4 +45,5 @@ def _text(value: Any) -> str:
         return ""
     if isinstance(value, datetime):
         return str(round(value.timestamp() * 1_000_000))
-    return unicodedata.normalize("NFC", str(value))
+    text = value if isinstance(value, str) else str(value)
+    return text if text.isascii() else unicodedata.normalize("NFC", text)  # what is ASCII is NFC already

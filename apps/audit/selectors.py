@@ -6,6 +6,7 @@ from datetime import date, datetime, time, timedelta
 from typing import Any
 
 from django.apps import apps
+from django.core.cache import cache
 from django.db.models import Model, Q, QuerySet, Subquery
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -16,6 +17,7 @@ from apps.core.actors import Actor
 from apps.core.errors import Missing, NotAllowed
 
 BATCH = 2000
+WORDS_LAST = 300  # looking through 100,000 entries for them takes a tenth of a second
 
 
 def get_project(actor: Actor, slug: str, permission: str) -> Any:
@@ -61,13 +63,15 @@ def narrow(rows: QuerySet[Entry], wanted: Mapping[str, Any]) -> QuerySet[Entry]:
     return rows
 
 
-def things(rows: QuerySet[Entry]) -> list[str]:
-    """Kinds of things that entries speak of, for the filter."""
-    return sorted(rows.order_by().values_list("object_type", flat=True).distinct())
+def words(rows: QuerySet[Entry], project: Any = None) -> dict[str, list[str]]:
+    """The ``actions`` and ``things`` that entries speak of, for the filters; up to ``WORDS_LAST`` seconds old."""
+    key = f"audit-words-{project.pk if project else 'all'}"
+    found = {"actions": "action", "things": "object_type"}
+    return cache.get_or_set(key, lambda: {word: _each(rows, field) for word, field in found.items()}, WORDS_LAST)
 
 
-def actions(rows: QuerySet[Entry]) -> list[str]:
-    return sorted(rows.order_by().values_list("action", flat=True).distinct())
+def _each(rows: QuerySet[Entry], field: str) -> list[str]:
+    return sorted(rows.order_by().values_list(field, flat=True).distinct())
 
 
 def chain() -> Iterator[dict[str, Any]]:

@@ -29,15 +29,15 @@ def entries(request: PageRequest, project: str) -> HttpResponse:
     form = FilterForm(request.GET)
     wanted = form.cleaned_data if form.is_valid() else {}
     sees_all = request.actor.may("audit.view_all")
-    rows = selectors.entries(request.actor, None if wanted.get("scope") == "all" and sees_all else found)
+    shows_all = sees_all and wanted.get("scope") == "all"
+    rows = selectors.entries(request.actor, None if shows_all else found)
     shown = _page(selectors.narrow(rows, wanted), wanted.get("before"))
     context = {
         "project": found,
         "form": form,
         "wanted": wanted,
         "sees_all": sees_all,
-        "actions": selectors.actions(rows),
-        "things": selectors.things(rows),
+        **selectors.words(rows, None if shows_all else found),
         "rows": [(entry, changes(entry.before, entry.after)) for entry in shown[:PAGE]],
         "older": _address(request, before=shown[PAGE - 1].seq) if len(shown) > PAGE else "",
         "newest": _address(request, before=None) if wanted.get("before") else "",
