@@ -6,7 +6,7 @@ from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import redirect
 from django.utils.translation import gettext as _
-from django.views.decorators.http import require_POST
+from django.views.decorators.http import require_POST, require_safe
 
 from apps.audit import selectors
 from apps.audit.changes import changes
@@ -23,6 +23,7 @@ PAGE = 50
 VERIFIABLE_HERE = 100_000  # more entries than these take longer than a page may
 
 
+@require_safe
 def entries(request: PageRequest, project: str) -> HttpResponse:
     """The newest entries that fit the filters, ``PAGE`` at a time; ``?scope=all`` for the whole installation."""
     found = selectors.get_project(request.actor, project, "audit.view")

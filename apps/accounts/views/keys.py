@@ -5,6 +5,7 @@ from django.http import HttpResponse
 from django.shortcuts import redirect
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_safe
 
 from apps.accounts import services as accounts
 from apps.accounts.forms import KeyForm, RevokeForm
@@ -15,6 +16,7 @@ from apps.core.pages import render_page
 from apps.core.web import PageRequest
 
 
+@require_safe
 def keys(request: PageRequest, project: str) -> HttpResponse:
     found = get_project(request.actor, project, "key.manage")
     rows = keys_of(request.actor, found)

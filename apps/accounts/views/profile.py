@@ -10,7 +10,7 @@ from django.http import HttpResponse
 from django.shortcuts import redirect
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext as _
-from django.views.decorators.http import require_POST
+from django.views.decorators.http import require_POST, require_safe
 
 from apps.accounts import services as accounts
 from apps.accounts.forms import ProfileForm
@@ -62,6 +62,7 @@ def choose(request: PageRequest) -> HttpResponse:
     return response
 
 
+@require_safe
 def help_page(request: PageRequest) -> HttpResponse:
     return render_page(request, "accounts/help.html", {})
 

@@ -4,6 +4,7 @@ from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
+from django.views.decorators.http import require_safe
 
 from apps.accounts import services as accounts
 from apps.accounts.forms import ProjectEditForm, ProjectForm
@@ -16,6 +17,7 @@ from apps.core.templatetags.slipway import url_if_any
 from apps.core.web import PageRequest
 
 
+@require_safe
 def home(request: PageRequest) -> HttpResponse:
     """On to the project worked in last, or to making the first one."""
     if request.last_project:
@@ -25,15 +27,18 @@ def home(request: PageRequest) -> HttpResponse:
     return redirect("site:projects")
 
 
+@require_safe
 def enter(request: PageRequest, slug: str) -> HttpResponse:
     """A project's front page, or its members where no front page is installed."""
     return redirect(url_if_any("monitoring:overview", project=slug) or url_if_any("accounts:members", project=slug))
 
 
+@require_safe
 def projects(request: PageRequest) -> HttpResponse:
     return render_page(request, "accounts/projects.html", {"projects": projects_of(request.actor)})
 
 
+@require_safe
 def switcher(request: PageRequest) -> HttpResponse:
     """The menu of projects, asked for when somebody opens it."""
     context = {"projects": projects_of(request.actor)[:30], "here": request.GET.get("here", "")}
@@ -65,6 +70,7 @@ def project_edit(request: PageRequest, project: str) -> HttpResponse:
     return render_page(request, "accounts/project_edit.html", context, status=422 if form.errors else 200)
 
 
+@require_safe
 def search(request: PageRequest, project: str) -> HttpResponse:
     """Hits for the palette."""
     found = get_project(request.actor, project)
