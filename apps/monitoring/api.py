@@ -9,7 +9,6 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter, extend_schema
 from rest_framework import generics, status
-from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
@@ -17,6 +16,7 @@ from apps.accounts.models import Project
 from apps.accounts.selectors import get_project
 from apps.core.errors import Invalid
 from apps.core.idempotency import PARAMETER, idempotent
+from apps.core.web import ApiRequest
 from apps.monitoring import selectors, services, spans
 from apps.monitoring.models import Alert, AlertRule, Channel
 from apps.monitoring.reports import report
@@ -65,7 +65,7 @@ class Metrics(APIView):
         ],
         responses=ReportSerializer,
     )
-    def get(self, request: Request, project: str) -> Response:
+    def get(self, request: ApiRequest, project: str) -> Response:
         room = get_project(request.actor, project, "monitoring.view")
         name = request.query_params.get("endpoint")
         chosen = [get_endpoint(request.actor, room, name)] if name else list(read_endpoints(request.actor, room))
@@ -74,6 +74,8 @@ class Metrics(APIView):
 
 class RuleList(generics.ListAPIView[AlertRule]):
     """The project's alert rules; make one by POST."""
+
+    request: ApiRequest
 
     serializer_class = RuleSerializer
     queryset = AlertRule.objects.none()
@@ -88,7 +90,7 @@ class RuleList(generics.ListAPIView[AlertRule]):
         examples=[_RULE_EXAMPLE],
     )
     @idempotent
-    def post(self, request: Request, project: str) -> Response:
+    def post(self, request: ApiRequest, project: str) -> Response:
         room = _project(self)
         rule = services.create_rule(actor=request.actor, project=room, **_rule_facts(request, room, is_partial=False))
         return _answer_rule(request, room, rule, status.HTTP_201_CREATED)
@@ -96,6 +98,8 @@ class RuleList(generics.ListAPIView[AlertRule]):
 
 class RuleDetail(generics.RetrieveAPIView[AlertRule]):
     """One alert rule: read, change some of it, or delete it with the alerts it raised."""
+
+    request: ApiRequest
 
     serializer_class = RuleSerializer
     queryset = AlertRule.objects.none()
@@ -105,13 +109,13 @@ class RuleDetail(generics.RetrieveAPIView[AlertRule]):
 
     @extend_schema(request=RuleWishSerializer(partial=True), responses=RuleSerializer)
     @idempotent
-    def patch(self, request: Request, project: str, pk: int) -> Response:
+    def patch(self, request: ApiRequest, project: str, pk: int) -> Response:
         room, rule = _project(self), self.get_object()
         services.change_rule(actor=request.actor, rule=rule, **_rule_facts(request, room, is_partial=True))
         return _answer_rule(request, room, rule)
 
     @extend_schema(responses={204: None})
-    def delete(self, request: Request, project: str, pk: int) -> Response:
+    def delete(self, request: ApiRequest, project: str, pk: int) -> Response:
         services.delete_rule(actor=request.actor, rule=self.get_object())
         return Response(status=status.HTTP_204_NO_CONTENT)
 
@@ -128,6 +132,8 @@ class AlertFilter(django_filters.FilterSet):
 class AlertList(generics.ListAPIView[Alert]):
     """Alerts that fired or are about to, newest first."""
 
+    request: ApiRequest
+
     serializer_class = AlertSerializer
     filterset_class = AlertFilter
     queryset = Alert.objects.none()
@@ -141,7 +147,7 @@ class AlertAcknowledge(APIView):
 
     @extend_schema(parameters=[PARAMETER], request=AcknowledgementSerializer, responses=AlertSerializer)
     @idempotent
-    def post(self, request: Request, project: str, pk: int) -> Response:
+    def post(self, request: ApiRequest, project: str, pk: int) -> Response:
         room = _project(self)
         alert = selectors.get_alert(request.actor, room, pk)
         words = AcknowledgementSerializer(data=request.data)
@@ -153,6 +159,8 @@ class AlertAcknowledge(APIView):
 class ChannelList(generics.ListAPIView[Channel]):
     """The project's channels; make one by POST. A webhook's signing secret is in that answer and nowhere else."""
 
+    request: ApiRequest
+
     serializer_class = ChannelSerializer
     queryset = Channel.objects.none()
 
@@ -161,16 +169,17 @@ class ChannelList(generics.ListAPIView[Channel]):
 
     # No Idempotency-Key: its memory would keep the secret. A repeated call is refused by the name.
     @extend_schema(request=ChannelWishSerializer, responses={201: MadeChannelSerializer}, examples=[_CHANNEL_EXAMPLE])
-    def post(self, request: Request, project: str) -> Response:
+    def post(self, request: ApiRequest, project: str) -> Response:
         wish = ChannelWishSerializer(data=request.data)
         wish.is_valid(raise_exception=True)
         channel, secret = services.create_channel(actor=request.actor, project=_project(self), **wish.validated_data)
-        channel.secret = secret
+        channel.secret = secret  # type: ignore[attr-defined]
         return Response(MadeChannelSerializer(channel).data, status=status.HTTP_201_CREATED)
 
 
 def _project(view: APIView) -> Project:
-    return get_project(view.request.actor, view.kwargs["project"], "monitoring.view")
+    request: ApiRequest = view.request  # type: ignore[assignment]
+    return get_project(request.actor, view.kwargs["project"], "monitoring.view")
 
 
 def _span(query: Mapping[str, str]) -> spans.Span:
@@ -193,7 +202,7 @@ def _span(query: Mapping[str, str]) -> spans.Span:
     return spans.between(start, end, step=int(wanted) if wanted else finest)
 
 
-def _rule_facts(request: Request, project: Project, *, is_partial: bool) -> dict[str, Any]:
+def _rule_facts(request: ApiRequest, project: Project, *, is_partial: bool) -> dict[str, Any]:
     wish = RuleWishSerializer(data=request.data, partial=is_partial)
     wish.is_valid(raise_exception=True)
     facts: dict[str, Any] = dict(wish.validated_data)
@@ -212,5 +221,5 @@ def _channels(project: Project, names: Iterable[str]) -> list[Channel]:
     return list(found.values())
 
 
-def _answer_rule(request: Request, project: Project, rule: AlertRule, code: int = 200) -> Response:
+def _answer_rule(request: ApiRequest, project: Project, rule: AlertRule, code: int = 200) -> Response:
     return Response(RuleSerializer(selectors.get_rule(request.actor, project, rule.pk)).data, status=code)

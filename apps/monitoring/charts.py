@@ -16,6 +16,9 @@ SERIES = tuple(f"var(--sl-series-{number})" for number in range(1, 7))
 BAD, WARN, INFO, QUIET, MARK = "var(--sl-bad)", "var(--sl-warn)", "var(--sl-busy)", "var(--sl-ink-3)", "var(--sl-ink-2)"
 SEVERITY_COLOURS = {"info": INFO, "warning": WARN, "critical": BAD}
 
+#: A threshold this many times above everything measured isn't drawn: it would press the lines flat.
+FAR = 4
+
 Values = Sequence[float | None]
 Figure = dict[str, Any]
 
@@ -68,6 +71,8 @@ def figure(
 ) -> Figure:
     """A time chart of the span. Gaps (None) stay gaps. ``most`` is the highest value the axis may show, e.g. 100 %."""
     marks = [mark for mark in marks if span.start <= mark.at < span.end]
+    highest = max((value for line in lines for value in line.values if value is not None), default=0)
+    thresholds = [one for one in thresholds if not highest or one.value <= FAR * highest]
     times = [moment(at) for at in span.starts]
     return {
         "data": [_trace(line, times, unit) for line in lines],
@@ -79,12 +84,13 @@ def figure(
             "legend": {"orientation": "h", "yref": "container", "y": 0, "yanchor": "bottom", "x": 0},
             "xaxis": {
                 "type": "date",
-                "range": [moment(span.start), moment(span.end)],
+                # A chart that is drawn takes the range from its points: Plotly forgets a zoom when a given range moves.
+                **({} if lines else {"range": [moment(span.start), moment(span.end)]}),
                 "showgrid": False,
                 "nticks": 6,
                 "hoverformat": "%d %b %H:%M" if span.step >= 3600 else "%H:%M:%S",
             },
-            "yaxis": _value_axis(lines, unit, most),
+            "yaxis": _value_axis(highest, unit, most),
             "shapes": [
                 *(_shade(stretch, span) for stretch in stretches),
                 *(_mark_line(mark) for mark in marks),
@@ -128,7 +134,7 @@ def _trace(line: Line, times: list[str], unit: str) -> dict[str, Any]:
     return trace
 
 
-def _value_axis(lines: Sequence[Line], unit: str, most: float | None) -> dict[str, Any]:
+def _value_axis(highest: float, unit: str, most: float | None) -> dict[str, Any]:
     axis: dict[str, Any] = {
         "rangemode": "tozero",
         "nticks": 5,
@@ -136,7 +142,6 @@ def _value_axis(lines: Sequence[Line], unit: str, most: float | None) -> dict[st
         "ticksuffix": "",
         "tickformat": "~s",
     }
-    highest = max((value for line in lines for value in line.values if value is not None), default=0)
     if most is not None:
         axis["range"] = [0, min(most, max(highest * 1.15, most / 20))]
     elif highest == 0:

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
@@ -14,7 +15,16 @@ from apps.monitoring.models import AlertRule
 from apps.monitoring.panels import Panel, Scene, panels
 from apps.monitoring.phrases import with_unit
 from apps.monitoring.selectors import marks
-from apps.monitoring.series import Resources, Track, by_deployment, by_endpoint, fitted, read_resources, read_tracks
+from apps.monitoring.series import (
+    Resources,
+    Track,
+    by_both,
+    by_deployment,
+    by_endpoint,
+    fitted,
+    read_resources,
+    read_tracks,
+)
 from apps.monitoring.spans import Span, between, finest_step
 from apps.monitoring.sparklines import area, line
 from apps.targets.models import Endpoint
@@ -82,15 +92,15 @@ def endpoint_panels(endpoint: Endpoint, span: Span, wish: Wish) -> list[Panel]:
     """The big charts of one endpoint, with deployments and alert thresholds drawn in."""
     span = fitted(span)
     deployments = _deployments([endpoint], span)
-    whole = read_tracks([endpoint.pk], span).get(endpoint.pk, _nothing(span))
+    keys = by_both if wish.group == "release" else by_endpoint
+    tracks = read_tracks([endpoint.pk], span, keys)
     names = _names(deployments)
-    parts = _parts(endpoint, names, span) if wish.group == "release" else {}
     past = PASTS.get(wish.past)
     return panels(
         Scene(
             span=span,
-            whole=whole,
-            parts=parts,
+            whole=tracks.get(endpoint.pk, _nothing(span)),
+            parts=_parts(endpoint, names, tracks) if wish.group == "release" else {},
             resources=_named(read_resources(list(deployments), span), names),
             past=_past_track(endpoint, span, past[0]) if past else None,
             past_label=past[1] if past else "",
@@ -143,10 +153,12 @@ def _traffic(track: Track, past: Track | None) -> list[Multiple]:
     share = track.whole.error_share
     tone = "bad" if share and share >= 1 else ""
     return [
-        _multiple("requests", _("Requests"), "requests", track.rps(), past and past.rps()),
-        _multiple("latency", _("p99 latency"), "latency_p99", track.percentile(99), past and past.percentile(99)),
-        _multiple("errors", _("Errors"), "error_share", track.share("5xx"), past and past.share("5xx"), tone),
-        _multiple("in-flight", _("In flight"), "in_flight", track.in_flight(), past and past.in_flight()),
+        _multiple("requests", _("Requests"), "requests", track.rps(), past.rps() if past else None),
+        _multiple(
+            "latency", _("p99 latency"), "latency_p99", track.percentile(99), past.percentile(99) if past else None
+        ),
+        _multiple("errors", _("Errors"), "error_share", track.share("5xx"), past.share("5xx") if past else None, tone),
+        _multiple("in-flight", _("In flight"), "in_flight", track.in_flight(), past.in_flight() if past else None),
     ]
 
 
@@ -179,18 +191,17 @@ def _multiple(
     )
 
 
-def _parts(endpoint: Endpoint, names: Mapping[int, str], span: Span) -> dict[str, Track]:
+def _parts(endpoint: Endpoint, names: Mapping[int, str], tracks: Mapping[Any, Track]) -> dict[str, Track]:
     """A track by release, the newest first; calls that no release could take are only in the whole."""
-    tracks = read_tracks([endpoint.pk], span, by_deployment)
-    known = sorted((pk for _endpoint, pk in tracks if pk), reverse=True)
+    known = sorted((key[1] for key in tracks if isinstance(key, tuple) and key[1]), reverse=True)
     return {_name(names, pk): tracks[endpoint.pk, pk] for pk in known}
 
 
-def _past_track(endpoint: Endpoint, span: Span, seconds: int) -> Track:
-    """The same span so long ago, with its last step as full as all others."""
+def _past_track(endpoint: Endpoint, span: Span, seconds: int) -> Track | None:
+    """The same span so long ago, with its last step as full as all others; None where nothing happened in it."""
     earlier = span.earlier(seconds)
     full = between(earlier.start, earlier.start + timedelta(seconds=span.step * len(span)), step=span.step)
-    return read_tracks([endpoint.pk], full).get(endpoint.pk, _nothing(span))
+    return read_tracks([endpoint.pk], full).get(endpoint.pk)
 
 
 def _deployments(endpoints: Iterable[Endpoint], span: Span) -> dict[int, Deployment]:

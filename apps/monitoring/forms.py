@@ -35,8 +35,8 @@ class RuleForm(forms.Form):
 
     def __init__(self, project: Project, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.fields["endpoint"].queryset = Endpoint.objects.filter(project=project)
-        self.fields["channels"].queryset = Channel.objects.filter(project=project)
+        self.fields["endpoint"].queryset = Endpoint.objects.filter(project=project)  # type: ignore[attr-defined]
+        self.fields["channels"].queryset = Channel.objects.filter(project=project)  # type: ignore[attr-defined]
 
     def clean(self) -> dict[str, Any]:
         values = super().clean() or self.cleaned_data
@@ -80,9 +80,9 @@ class ChannelForm(forms.Form):
     def clean(self) -> dict[str, Any]:
         values = super().clean() or self.cleaned_data
         if values.get("kind") == "webhook":
-            self._check("url", lambda: URLValidator(schemes=["http", "https"])(values.get("url") or ""))
+            self._check("url", lambda: URLValidator(["http", "https"])(values.get("url") or ""))
         elif values.get("kind") == "mail":
-            self._check("to", lambda: [validate_email(one) for one in addresses(values.get("to") or "") or [""]])
+            self._check("to", lambda: _check_each(addresses(values.get("to") or "") or [""]))
         return values
 
     def _check(self, field: str, check: Any) -> None:
@@ -106,3 +106,8 @@ def _with_unit(metric: Metric) -> str:
 def addresses(text: str) -> list[str]:
     """E-mail addresses out of a line with commas; at most 20."""
     return [one.strip() for one in text.split(",") if one.strip()][:MOST_ADDRESSES]
+
+
+def _check_each(mails: list[str]) -> None:
+    for mail in mails:
+        validate_email(mail)

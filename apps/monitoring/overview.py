@@ -208,7 +208,7 @@ def _card(endpoint: Endpoint, track: Track, alerts: int) -> Card:
     weights = {route.deployment_id: route.weight for route in endpoint.routes.all()}
     routed = sorted((one for one in deployments if one.pk in weights), key=lambda one: -weights[one.pk])
     newest = deployments[0] if deployments else None
-    ready, wanted = sum(one.ready for one in routed), sum(one.replicas for one in routed)
+    ready, wanted = sum(one.ready for one in routed), sum(one.replicas for one in routed)  # type: ignore[attr-defined]
     recent = [point for point in track.points[-6:] if point]
     return Card(
         endpoint=endpoint,

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.db import models, transaction
 from django.db.models import Min, Sum
@@ -53,7 +54,9 @@ def roll_up(now: datetime | None = None) -> int:
 def forget(now: datetime | None = None) -> int:
     """Delete what is older than it is kept, in batches that never hold the database for long; return how many rows."""
     now = now or timezone.now()
-    old = [Window.objects.filter(seconds=seconds, start__lt=now - kept) for seconds, kept in KEPT.items()]
+    old: list[models.QuerySet[Any]] = [
+        Window.objects.filter(seconds=seconds, start__lt=now - kept) for seconds, kept in KEPT.items()
+    ]
     old.append(Sample.objects.filter(at__lt=now - SAMPLES_KEPT))
     old.append(Delivery.objects.filter(created_at__lt=now - DELIVERIES_KEPT, due_at__isnull=True))
     old.append(
@@ -84,7 +87,7 @@ def _stretch(level: Level, now: datetime) -> tuple[datetime | None, datetime]:
     return floor(min(first, end - LATE[level.coarse]), level.coarse), end
 
 
-def _sums(seconds: int, start: datetime, end: datetime, step: models.Expression) -> dict[Key, int]:
+def _sums(seconds: int, start: datetime, end: datetime, step: models.Expression | models.F) -> dict[Key, int]:
     rows = (
         Window.objects.filter(seconds=seconds, start__gte=start, start__lt=end)
         .annotate(step=step)

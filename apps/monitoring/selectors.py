@@ -113,5 +113,6 @@ def marks(endpoints: Sequence[Endpoint], span: Span) -> dict[int, list[Mark]]:
     ).select_related("release__version__model")
     found: dict[int, list[Mark]] = {}
     for row in rows.order_by("live_at"):
+        assert row.live_at is not None  # as asked for above
         found.setdefault(row.endpoint_id, []).append(Mark(row.live_at, f"v{row.release.version.number}"))
     return {endpoint: marks[-MOST_MARKS:] for endpoint, marks in found.items()}

@@ -51,7 +51,7 @@ class ReportSerializer(serializers.Serializer[Any]):
 
 class RuleSerializer(serializers.ModelSerializer[AlertRule]):
     endpoint = serializers.CharField(source="endpoint.name")
-    channels = serializers.SlugRelatedField("name", many=True, read_only=True)
+    channels: serializers.SlugRelatedField[Channel] = serializers.SlugRelatedField("name", many=True, read_only=True)
     created_by = serializers.CharField(source="created_by.name")
     state = serializers.CharField(source="standing", allow_null=True, help_text="Of the open alert, if there is one")
 

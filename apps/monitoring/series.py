@@ -1,14 +1,16 @@
 """Reading measurements as series: windows and samples of a span, step by step, ready to be drawn or judged."""
 
-from collections.abc import Callable, Collection, Hashable, Iterator, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import cached_property
 from typing import Any
 
 from django.db import models
 from django.db.models import Avg, Max, Q
 from django.utils import timezone
 
+from apps.monitoring.latencies import Latencies
 from apps.monitoring.models import Sample, Window
 from apps.monitoring.rollup import FINE, HOUR, KEPT, MINUTE
 from apps.monitoring.spans import Span, between
@@ -46,15 +48,22 @@ class Row:
     in_flight: int
     histogram: bytes
 
+    @cached_property
+    def latencies(self) -> Latencies:
+        """The histogram, opened once however many sums it goes into."""
+        opened = Latencies()
+        opened.add(self.histogram)
+        return opened
+
     def add_to(self, totals: Totals) -> None:
         totals.add_counts(self.counts, self.errors)
         totals.bytes_in += self.bytes_in
         totals.bytes_out += self.bytes_out
         totals.note_in_flight((self.deployment, self.source), self.in_flight)
-        totals.add_latencies(self.histogram)
+        totals.merge_latencies(self.latencies)
 
 
-KeyOf = Callable[[Row], Hashable]
+KeysOf = Callable[[Row], Iterable[Hashable]]
 
 
 @dataclass(frozen=True)
@@ -106,15 +115,22 @@ class Resources:
     memory: list[float | None]
 
 
-def by_endpoint(row: Row) -> int:
-    return row.endpoint
+def by_endpoint(row: Row) -> tuple[int]:
+    """One track for each endpoint, by its id."""
+    return (row.endpoint,)
 
 
-def by_deployment(row: Row) -> tuple[int, int | None]:
-    return row.endpoint, row.deployment
+def by_deployment(row: Row) -> tuple[tuple[int, int | None]]:
+    """One track for each deployment, by the ids of its endpoint and its own."""
+    return ((row.endpoint, row.deployment),)
 
 
-def read_tracks(endpoints: Collection[int], span: Span, key_of: KeyOf = by_endpoint) -> dict[Any, Track]:
+def by_both(row: Row) -> tuple[int, tuple[int, int | None]]:
+    """The tracks of both, read once."""
+    return row.endpoint, (row.endpoint, row.deployment)
+
+
+def read_tracks(endpoints: Collection[int], span: Span, keys_of: KeysOf = by_endpoint) -> dict[Any, Track]:
     """A track by key for the endpoints' windows in ``span``; a key without windows has none.
 
     Steps are finished one after the other, so that memory holds one step's histograms and not all of them.
@@ -126,16 +142,18 @@ def read_tracks(endpoints: Collection[int], span: Span, key_of: KeyOf = by_endpo
         if index != step:
             _finish(tracks, running, span, step)
             step, running = index, {}
-        row.add_to(running.setdefault(key_of(row), Totals()))
+        for key in keys_of(row):
+            row.add_to(running.setdefault(key, Totals()))
     _finish(tracks, running, span, step)
     return tracks
 
 
-def read_whole(endpoints: Collection[int], span: Span, key_of: KeyOf = by_endpoint) -> dict[Any, Totals]:
+def read_whole(endpoints: Collection[int], span: Span, keys_of: KeysOf = by_endpoint) -> dict[Any, Totals]:
     """The totals of the whole span by key."""
     totals: dict[Any, Totals] = {}
     for row in read_rows(endpoints, span):
-        row.add_to(totals.setdefault(key_of(row), Totals()))
+        for key in keys_of(row):
+            row.add_to(totals.setdefault(key, Totals()))
     return totals
 
 
@@ -228,7 +246,7 @@ class _StepOf(models.Func):
         self._start, self._step = int(span.start.timestamp()), int(span.step)
         super().__init__(models.F(column))
 
-    def as_sql(self, compiler: Any, connection: Any, **extra: Any) -> Any:
+    def as_sql(self, compiler: Any, connection: Any, **extra: Any) -> Any:  # type: ignore[override]
         template = f"CAST(FLOOR((EXTRACT(EPOCH FROM %(expressions)s) - {self._start}) / {self._step}) AS INTEGER)"
         return super().as_sql(compiler, connection, template=template, **extra)
 

@@ -46,10 +46,10 @@ class Totals:
             for name, count in theirs.items():
                 mine[name] = mine.get(name, 0) + count
 
-    def add_latencies(self, blob: bytes | str) -> None:
+    def merge_latencies(self, latencies: Latencies) -> None:
         if self.latencies is None:
             self.latencies = Latencies()
-        self.latencies.add(blob)
+        self.latencies.merge(latencies)
 
     def note_in_flight(self, measurer: Hashable, highest: int) -> None:
         self.in_flight[measurer] = max(self.in_flight.get(measurer, 0), highest)
@@ -62,9 +62,7 @@ class Totals:
         for measurer, highest in other.in_flight.items():
             self.note_in_flight(measurer, highest)
         if other.latencies is not None:
-            if self.latencies is None:
-                self.latencies = Latencies()
-            self.latencies.merge(other.latencies)
+            self.merge_latencies(other.latencies)
 
 
 def merged(parts: Iterable[Totals]) -> Totals:

@@ -39,6 +39,12 @@ def test_a_threshold_is_a_line_in_the_colour_of_its_severity() -> None:
     assert layout["annotations"][0]["text"] == "> 150 ms"
 
 
+def test_a_threshold_far_above_everything_is_not_drawn() -> None:
+    lines = [Line("p99", [9, 10])]
+    far, near = Threshold(200, "far"), Threshold(40, "near")
+    assert [note["text"] for note in figure(SPAN, lines, thresholds=[far, near])["layout"]["annotations"]] == ["near"]
+
+
 def test_a_stretch_without_an_end_reaches_the_right_edge() -> None:
     shape = figure(SPAN, [], stretches=[Stretch(START - timedelta(hours=1), None)])["layout"]["shapes"][0]
     assert (shape["x0"], shape["x1"]) == ("2026-05-01T12:00:00Z", "2026-05-01T12:05:00Z")

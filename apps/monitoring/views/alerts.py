@@ -5,7 +5,7 @@ from typing import Any
 
 from django.contrib import messages
 from django.core.paginator import Paginator
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -14,6 +14,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from apps.accounts.models import Project
 from apps.accounts.selectors import get_project
 from apps.core.pages import render_page
+from apps.core.web import PageRequest
 from apps.monitoring import selectors, services
 from apps.monitoring.forms import RuleForm, rule_values
 from apps.monitoring.metrics import METRICS
@@ -24,7 +25,7 @@ PAGE = 25
 
 
 @require_safe
-def alerts(request: HttpRequest, project: str) -> HttpResponse:
+def alerts(request: PageRequest, project: str) -> HttpResponse:
     """What is wrong now? Firing first, then what is over."""
     room = get_project(request.actor, project, "monitoring.view")
     context = _alerts(request, room) | {"project": room, "tab": "alerts"}
@@ -32,7 +33,7 @@ def alerts(request: HttpRequest, project: str) -> HttpResponse:
 
 
 @require_POST
-def acknowledge(request: HttpRequest, project: str, pk: int) -> HttpResponse:
+def acknowledge(request: PageRequest, project: str, pk: int) -> HttpResponse:
     room = get_project(request.actor, project, "monitoring.view")
     alert = selectors.get_alert(request.actor, room, pk)
     services.acknowledge(actor=request.actor, alert=alert, note=request.POST.get("note", "")[:2000])
@@ -41,7 +42,7 @@ def acknowledge(request: HttpRequest, project: str, pk: int) -> HttpResponse:
 
 
 @require_safe
-def rules(request: HttpRequest, project: str) -> HttpResponse:
+def rules(request: PageRequest, project: str) -> HttpResponse:
     """What is watched, and what each rule says now."""
     room = get_project(request.actor, project, "monitoring.view")
     context = {"project": room, "tab": "rules", "rules": selectors.rules(request.actor, room)}
@@ -49,7 +50,7 @@ def rules(request: HttpRequest, project: str) -> HttpResponse:
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
-def rule_new(request: HttpRequest, project: str) -> HttpResponse:
+def rule_new(request: PageRequest, project: str) -> HttpResponse:
     room = get_project(request.actor, project, "monitoring.view")
     request.actor.require("rule.edit", room)
     form = RuleForm(room, request.POST or None, initial=_first_guess(request))
@@ -61,7 +62,7 @@ def rule_new(request: HttpRequest, project: str) -> HttpResponse:
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
-def rule_edit(request: HttpRequest, project: str, pk: int) -> HttpResponse:
+def rule_edit(request: PageRequest, project: str, pk: int) -> HttpResponse:
     room = get_project(request.actor, project, "monitoring.view")
     request.actor.require("rule.edit", room)
     rule = selectors.get_rule(request.actor, room, pk)
@@ -74,7 +75,7 @@ def rule_edit(request: HttpRequest, project: str, pk: int) -> HttpResponse:
 
 
 @require_POST
-def rule_delete(request: HttpRequest, project: str, pk: int) -> HttpResponse:
+def rule_delete(request: PageRequest, project: str, pk: int) -> HttpResponse:
     room = get_project(request.actor, project, "monitoring.view")
     rule = selectors.get_rule(request.actor, room, pk)
     services.delete_rule(actor=request.actor, rule=rule)
@@ -83,7 +84,7 @@ def rule_delete(request: HttpRequest, project: str, pk: int) -> HttpResponse:
 
 
 @require_safe
-def rule_preview(request: HttpRequest, project: str) -> HttpResponse:
+def rule_preview(request: PageRequest, project: str) -> HttpResponse:
     """When the rule as filled in would have fired; nothing while the sentence is incomplete."""
     room = get_project(request.actor, project, "monitoring.view")
     form = RuleForm(room, request.GET)
@@ -92,7 +93,7 @@ def rule_preview(request: HttpRequest, project: str) -> HttpResponse:
     return render(request, "monitoring/_preview.html", {"project": room, "preview": seen, "unit": unit})
 
 
-def _alerts(request: HttpRequest, project: Project) -> dict[str, Any]:
+def _alerts(request: PageRequest, project: Project) -> dict[str, Any]:
     found = selectors.alerts(request.actor, project)
     pages = Paginator(found.filter(state=Alert.State.RESOLVED), PAGE)
     now = timezone.now()
@@ -108,13 +109,13 @@ def _with_chart(alert: Alert, now: datetime) -> dict[str, Any]:
     return {"alert": alert, "chart": recent_values(alert, now)}
 
 
-def _first_guess(request: HttpRequest) -> dict[str, Any]:
+def _first_guess(request: PageRequest) -> dict[str, Any]:
     """A rule most people want first; the endpoint may come from the page that led here."""
     endpoint = {"endpoint": request.GET["endpoint"]} if request.GET.get("endpoint", "").isdigit() else {}
     guess = {"metric": "latency_p99", "window_seconds": 300, "operator": ">", "threshold": 200, "for_seconds": 300}
     return {**guess, "severity": "warning", **endpoint}
 
 
-def _show_form(request: HttpRequest, project: Project, form: RuleForm, rule: AlertRule | None) -> HttpResponse:
+def _show_form(request: PageRequest, project: Project, form: RuleForm, rule: AlertRule | None) -> HttpResponse:
     context = {"project": project, "tab": "rules", "form": form, "rule": rule}
     return render(request, "monitoring/rule.html", context, status=422 if form.errors else 200)

@@ -2,13 +2,14 @@
 
 from django.contrib import messages
 from django.core.paginator import Paginator
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from apps.accounts.selectors import get_project
 from apps.core.pages import render_page
+from apps.core.web import PageRequest
 from apps.monitoring import selectors, services
 from apps.monitoring.forms import ChannelForm
 from apps.monitoring.models import Channel
@@ -17,14 +18,14 @@ PAGE = 25
 
 
 @require_safe
-def channels(request: HttpRequest, project: str) -> HttpResponse:
+def channels(request: PageRequest, project: str) -> HttpResponse:
     room = get_project(request.actor, project, "monitoring.view")
     context = {"project": room, "tab": "channels", "channels": selectors.channels(request.actor, room)}
     return render(request, "monitoring/channels.html", context)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
-def channel_new(request: HttpRequest, project: str) -> HttpResponse:
+def channel_new(request: PageRequest, project: str) -> HttpResponse:
     """A form; after it, for a webhook, the one page that shows its signing secret."""
     room = get_project(request.actor, project, "monitoring.view")
     request.actor.require("channel.edit", room)
@@ -43,7 +44,7 @@ def channel_new(request: HttpRequest, project: str) -> HttpResponse:
 
 
 @require_safe
-def channel(request: HttpRequest, project: str, pk: int) -> HttpResponse:
+def channel(request: PageRequest, project: str, pk: int) -> HttpResponse:
     """One channel with everything that was sent over it, still moving while something is on its way."""
     room = get_project(request.actor, project, "monitoring.view")
     found = selectors.get_channel(request.actor, room, pk)
@@ -53,7 +54,7 @@ def channel(request: HttpRequest, project: str, pk: int) -> HttpResponse:
 
 
 @require_POST
-def channel_test(request: HttpRequest, project: str, pk: int) -> HttpResponse:
+def channel_test(request: PageRequest, project: str, pk: int) -> HttpResponse:
     room = get_project(request.actor, project, "monitoring.view")
     found = selectors.get_channel(request.actor, room, pk)
     services.test_channel(actor=request.actor, channel=found)
@@ -62,7 +63,7 @@ def channel_test(request: HttpRequest, project: str, pk: int) -> HttpResponse:
 
 
 @require_POST
-def channel_toggle(request: HttpRequest, project: str, pk: int) -> HttpResponse:
+def channel_toggle(request: PageRequest, project: str, pk: int) -> HttpResponse:
     """Stop telling over a channel, or begin again."""
     room = get_project(request.actor, project, "monitoring.view")
     found = selectors.get_channel(request.actor, room, pk)
@@ -71,14 +72,14 @@ def channel_toggle(request: HttpRequest, project: str, pk: int) -> HttpResponse:
 
 
 @require_POST
-def channel_renew(request: HttpRequest, project: str, pk: int) -> HttpResponse:
+def channel_renew(request: PageRequest, project: str, pk: int) -> HttpResponse:
     room = get_project(request.actor, project, "monitoring.view")
     found = selectors.get_channel(request.actor, room, pk)
     return _show_secret(request, found, services.renew_secret(actor=request.actor, channel=found))
 
 
 @require_POST
-def channel_delete(request: HttpRequest, project: str, pk: int) -> HttpResponse:
+def channel_delete(request: PageRequest, project: str, pk: int) -> HttpResponse:
     room = get_project(request.actor, project, "monitoring.view")
     found = selectors.get_channel(request.actor, room, pk)
     services.delete_channel(actor=request.actor, channel=found)
@@ -86,7 +87,7 @@ def channel_delete(request: HttpRequest, project: str, pk: int) -> HttpResponse:
     return redirect("monitoring:channels", project=room.slug)
 
 
-def _show_secret(request: HttpRequest, channel: Channel, secret: str) -> HttpResponse:
+def _show_secret(request: PageRequest, channel: Channel, secret: str) -> HttpResponse:
     context = {"project": channel.project, "tab": "channels", "channel": channel, "secret": secret}
     response = render(request, "monitoring/channel_secret.html", context)
     response.headers["Cache-Control"] = "no-store"

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
 from django.utils import timezone
@@ -12,6 +12,7 @@ from django.views.decorators.http import require_safe
 from apps.accounts.models import Project
 from apps.accounts.selectors import get_project
 from apps.core.pages import render_page
+from apps.core.web import PageRequest
 from apps.monitoring import dashboards
 from apps.monitoring.spans import PRESETS, Span, from_query
 from apps.targets.models import Endpoint
@@ -22,7 +23,7 @@ FASTEST_SECONDS, SLOWEST_SECONDS = 5, 60
 
 
 @require_safe
-def monitoring(request: HttpRequest, project: str) -> HttpResponse:
+def monitoring(request: PageRequest, project: str) -> HttpResponse:
     """What changed, when, and where? Small charts of everything, or the big ones of ``?endpoint=``."""
     room = get_project(request.actor, project, "monitoring.view")
     everything = list(read_endpoints(request.actor, room))
@@ -34,7 +35,7 @@ def monitoring(request: HttpRequest, project: str) -> HttpResponse:
 
 
 @require_safe
-def endpoint_charts(request: HttpRequest, project: str, endpoint: str) -> HttpResponse:
+def endpoint_charts(request: PageRequest, project: str, endpoint: str) -> HttpResponse:
     """An endpoint's charts as a fragment, for its own page; ``?part=data`` answers the figures alone."""
     room = get_project(request.actor, project, "monitoring.view")
     chosen = get_endpoint(request.actor, room, endpoint)
@@ -44,7 +45,7 @@ def endpoint_charts(request: HttpRequest, project: str, endpoint: str) -> HttpRe
     return render(request, f"monitoring/{'_chart_data' if is_refresh else '_charts'}.html", context)
 
 
-def _frame(request: HttpRequest, project: Project) -> dict[str, Any]:
+def _frame(request: PageRequest, project: Project) -> dict[str, Any]:
     span, wish = from_query(request.GET, timezone.now()), dashboards.wish_of(request.GET)
     return {
         "project": project,
@@ -68,7 +69,7 @@ def _rows(context: dict[str, Any], endpoints: Sequence[Endpoint]) -> dict[str, A
     return {"rows": dashboards.multiples(endpoints, context["span"], context["wish"])}
 
 
-def _fragment(request: HttpRequest, chosen: Endpoint | None) -> str:
+def _fragment(request: PageRequest, chosen: Endpoint | None) -> str:
     if request.GET.get("part") == "data":
         return "monitoring/_chart_data.html" if chosen else "monitoring/_multiples.html"
     return "monitoring/_monitoring.html"

@@ -1,17 +1,18 @@
 """The project's front page, and the numbers that its rail carries."""
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
 from apps.accounts.selectors import get_project
 from apps.core.pages import render_page
+from apps.core.web import PageRequest
 from apps.monitoring import selectors
 from apps.monitoring.overview import overview as read_overview
 
 
 @require_safe
-def overview(request: HttpRequest, project: str) -> HttpResponse:
+def overview(request: PageRequest, project: str) -> HttpResponse:
     """Is all well, and what waits for me?"""
     room = get_project(request.actor, project)
     context = {"project": room, "overview": read_overview(request.actor, room)}
@@ -19,7 +20,7 @@ def overview(request: HttpRequest, project: str) -> HttpResponse:
 
 
 @require_safe
-def badges(request: HttpRequest, project: str) -> HttpResponse:
+def badges(request: PageRequest, project: str) -> HttpResponse:
     """The rail's numbers, each swapped into its place."""
     room = get_project(request.actor, project)
     return render(request, "monitoring/_badges.html", {"badges": selectors.badges(request.actor, room)})
