@@ -23,7 +23,8 @@ class SessionAuthentication(authentication.SessionAuthentication):
     def authenticate(self, request: Request) -> tuple[User, None] | None:
         found = super().authenticate(request)
         if found:
-            request.actor = actor_for_user(found[0], request_id=request_id(), ip=client_ip(request._request))
+            actor = actor_for_user(found[0], request_id=request_id(), ip=client_ip(request._request))
+            request.actor = actor  # type: ignore[attr-defined]
         return found
 
 
@@ -37,7 +38,8 @@ class KeyAuthentication(authentication.BaseAuthentication):
         key = find_key(token.strip())
         if key is None:
             raise exceptions.AuthenticationFailed(_("This key is not valid."))
-        request.actor = actor_for_key(key, request_id=request_id(), ip=client_ip(request._request))
+        actor = actor_for_key(key, request_id=request_id(), ip=client_ip(request._request))
+        request.actor = actor  # type: ignore[attr-defined]
         return key.created_by, key
 
     def authenticate_header(self, request: Request) -> str:

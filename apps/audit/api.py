@@ -8,13 +8,13 @@ from django.http import HttpResponseBase, StreamingHttpResponse
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
 from rest_framework import generics, serializers
-from rest_framework.request import Request
 from rest_framework.views import APIView
 
 from apps.audit import selectors
 from apps.audit.forms import FilterForm
 from apps.audit.models import Entry
 from apps.core.errors import Invalid
+from apps.core.web import ApiRequest
 
 PROJECT = OpenApiParameter("project", str, description="A project's slug; without it, all that you may read.")
 FILTERS = [
@@ -62,6 +62,8 @@ class EntrySerializer(serializers.ModelSerializer[Entry]):
 class Entries(generics.ListAPIView[Entry]):
     """Who did what, newest first."""
 
+    request: ApiRequest
+
     serializer_class = EntrySerializer
 
     def get_queryset(self) -> QuerySet[Entry]:
@@ -81,7 +83,7 @@ class Export(APIView):
         parameters=[PROJECT],
         responses={(200, "application/jsonl"): OpenApiResponse(OpenApiTypes.STR, "One entry a line, then the head.")},
     )
-    def get(self, request: Request) -> HttpResponseBase:
+    def get(self, request: ApiRequest) -> HttpResponseBase:
         project = _project(request, "audit.export")
         lines = selectors.export_lines(request.actor, project)
         name = f"audit-{project.slug if project else 'all'}.jsonl"
@@ -89,6 +91,6 @@ class Export(APIView):
         return StreamingHttpResponse(lines, content_type="application/jsonl", headers=headers)
 
 
-def _project(request: Request, permission: str) -> Any:
+def _project(request: ApiRequest, permission: str) -> Any:
     slug = request.query_params.get("project", "")
     return selectors.get_project(request.actor, slug, permission) if slug else None

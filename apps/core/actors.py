@@ -21,7 +21,7 @@ class Actor:
     kind: str  # person, key, system
     id: int
     label: str
-    user_id: int | None = None
+    user_id: Any = None  # an int for all but the system, which is the author of nothing
     grants: Mapping[int, frozenset[str]] = field(default_factory=dict)
     site: frozenset[str] = frozenset()
     sees_all: bool = False

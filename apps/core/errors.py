@@ -11,7 +11,8 @@ DomainError
 One middleware turns them into a page or a fragment, one DRF handler into a problem document.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from typing import Any
 
 from django.utils.functional import Promise
 
@@ -45,7 +46,7 @@ class StateConflict(DomainError):
 class Invalid(DomainError):
     status = 422
 
-    def __init__(self, message: Text, *, advice: Text = "", errors: Mapping[str, Sequence[Text]] | None = None) -> None:
+    def __init__(self, message: Text, *, advice: Text = "", errors: Mapping[str, Any] | None = None) -> None:
         super().__init__(message, advice=advice)
         self.errors = dict(errors or {})
 

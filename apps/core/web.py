@@ -1,9 +1,10 @@
-"""What our middleware puts onto a page's request, for the types' sake."""
+"""What our middleware and authentication put onto a request, for the types' sake."""
 
 from typing import Any
 
 from django.http import HttpRequest
 from django_htmx.middleware import HtmxDetails
+from rest_framework.request import Request
 
 from apps.core.actors import Actor
 
@@ -15,3 +16,9 @@ class PageRequest(HttpRequest):
     htmx: HtmxDetails
     last_project: Any
     user: Any
+
+
+class ApiRequest(Request):
+    """A call of the API as views get it."""
+
+    actor: Actor

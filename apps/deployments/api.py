@@ -7,13 +7,13 @@ from django.conf import settings
 from django.db.models import QuerySet
 from drf_spectacular.utils import OpenApiExample, extend_schema
 from rest_framework import generics, serializers, status
-from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from apps.accounts.selectors import get_project
 from apps.core.idempotency import PARAMETER, idempotent
 from apps.core.messages import say
+from apps.core.web import ApiRequest
 from apps.deployments import selectors, services
 from apps.deployments.models import Deployment, Replica, Route, Step
 from apps.releases.selectors import get_release
@@ -164,6 +164,8 @@ class DeploymentFilter(django_filters.FilterSet):
 class DeploymentList(generics.ListAPIView[Deployment]):
     """What runs and what ran, newest first; POST starts an approved and built release."""
 
+    request: ApiRequest
+
     serializer_class = DeploymentSerializer
     filterset_class = DeploymentFilter
     queryset = Deployment.objects.none()
@@ -179,7 +181,7 @@ class DeploymentList(generics.ListAPIView[Deployment]):
         examples=[OpenApiExample("Start release 12", {"release": 12}, request_only=True)],
     )
     @idempotent
-    def post(self, request: Request, project: str) -> Response:
+    def post(self, request: ApiRequest, project: str) -> Response:
         room = get_project(request.actor, project)
         wish = StartSerializer(data=request.data)
         wish.is_valid(raise_exception=True)
@@ -193,26 +195,26 @@ class DeploymentDetail(generics.RetrieveAPIView[Deployment]):
     queryset = Deployment.objects.none()
 
     def get_object(self) -> Deployment:
-        return _deployment(self.request, self.kwargs)
+        return _deployment(self.request, self.kwargs)  # type: ignore[arg-type]
 
 
 class DeploymentStop(APIView):
     @extend_schema(request=None, responses={202: DeploymentSerializer})
-    def post(self, request: Request, **where: Any) -> Response:
+    def post(self, request: ApiRequest, **where: Any) -> Response:
         deployment = services.stop(actor=request.actor, deployment=_deployment(request, where))
         return _answer(request, deployment, status.HTTP_202_ACCEPTED)
 
 
 class DeploymentStart(APIView):
     @extend_schema(request=None, responses={202: DeploymentSerializer})
-    def post(self, request: Request, **where: Any) -> Response:
+    def post(self, request: ApiRequest, **where: Any) -> Response:
         deployment = services.start(actor=request.actor, deployment=_deployment(request, where))
         return _answer(request, deployment, status.HTTP_202_ACCEPTED)
 
 
 class DeploymentScale(APIView):
     @extend_schema(request=ScaleSerializer, responses={202: DeploymentSerializer})
-    def post(self, request: Request, **where: Any) -> Response:
+    def post(self, request: ApiRequest, **where: Any) -> Response:
         wish = ScaleSerializer(data=request.data)
         wish.is_valid(raise_exception=True)
         deployment = services.scale(actor=request.actor, deployment=_deployment(request, where), **wish.validated_data)
@@ -223,7 +225,7 @@ class DeploymentTimeline(APIView):
     """Each step with its duration in seconds; a failed one with its reason and its log line."""
 
     @extend_schema(responses=StepSerializer(many=True))
-    def get(self, request: Request, **where: Any) -> Response:
+    def get(self, request: ApiRequest, **where: Any) -> Response:
         return Response(StepSerializer(_deployment(request, where).steps.all(), many=True).data)
 
 
@@ -231,7 +233,7 @@ class DeploymentLogs(APIView):
     """The newest lines of each replica's log: ``{"<replica>": ["…"]}``."""
 
     @extend_schema(responses={200: {"type": "object", "additionalProperties": {"type": "array"}}})
-    def get(self, request: Request, **where: Any) -> Response:
+    def get(self, request: ApiRequest, **where: Any) -> Response:
         deployment = _deployment(request, where)
         request.actor.require("deployment.logs", deployment.project)
         return Response(selectors.logs(deployment))
@@ -244,7 +246,7 @@ class EndpointDetail(generics.RetrieveAPIView[Endpoint]):
     queryset = Endpoint.objects.none()
 
     def get_object(self) -> Endpoint:
-        return _endpoint(self.request, self.kwargs)
+        return _endpoint(self.request, self.kwargs)  # type: ignore[arg-type]
 
 
 class EndpointTraffic(APIView):
@@ -255,7 +257,7 @@ class EndpointTraffic(APIView):
         responses=RouteSerializer(many=True),
         examples=[OpenApiExample("A tenth to the new one", {"weights": {"7": 90, "9": 10}}, request_only=True)],
     )
-    def post(self, request: Request, **where: Any) -> Response:
+    def post(self, request: ApiRequest, **where: Any) -> Response:
         wish = TrafficSerializer(data=request.data)
         wish.is_valid(raise_exception=True)
         weights = {int(pk): weight for pk, weight in wish.validated_data["weights"].items() if pk.isdigit()}
@@ -269,7 +271,7 @@ class EndpointRollback(APIView):
 
     @extend_schema(parameters=[PARAMETER], request=RollbackSerializer, responses={202: DeploymentSerializer})
     @idempotent
-    def post(self, request: Request, **where: Any) -> Response:
+    def post(self, request: ApiRequest, **where: Any) -> Response:
         wish = RollbackSerializer(data=request.data)
         wish.is_valid(raise_exception=True)
         endpoint = _endpoint(request, where)
@@ -279,16 +281,16 @@ class EndpointRollback(APIView):
         return _answer(request, deployment, status.HTTP_202_ACCEPTED)
 
 
-def _deployment(request: Request, where: dict[str, Any]) -> Deployment:
+def _deployment(request: ApiRequest, where: dict[str, Any]) -> Deployment:
     project = get_project(request.actor, where["project"], "endpoint.view")
     return selectors.get_deployment(request.actor, project, where["pk"])
 
 
-def _endpoint(request: Request, where: dict[str, Any]) -> Endpoint:
+def _endpoint(request: ApiRequest, where: dict[str, Any]) -> Endpoint:
     project = get_project(request.actor, where["project"], "endpoint.view")
     return get_endpoint(request.actor, project, where["endpoint"])
 
 
-def _answer(request: Request, deployment: Deployment, code: int) -> Response:
+def _answer(request: ApiRequest, deployment: Deployment, code: int) -> Response:
     fresh = selectors.get_deployment(request.actor, deployment.project, deployment.pk)
     return Response(DeploymentSerializer(fresh).data, status=code)

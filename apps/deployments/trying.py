@@ -40,7 +40,8 @@ def try_endpoint(*, actor: Actor, endpoint: Endpoint, request: dict[str, Any]) -
     """Send an inference request (``{"inputs": […]}``) to a healthy replica of what is live."""
     actor.require("endpoint.invoke", endpoint.project)
     deployment = live(endpoint)
-    replica = deployment and deployment.replica_set.filter(state=Replica.State.RUNNING).order_by("?").first()
+    running = deployment.replica_set.filter(state=Replica.State.RUNNING) if deployment else Replica.objects.none()
+    replica = running.order_by("?").first()
     if deployment is None or replica is None:
         raise StateConflict(_("Nothing is running at this endpoint that could answer."))
     path = f"/v2/models/{deployment.release.version.model.name}/infer"

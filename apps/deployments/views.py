@@ -5,7 +5,7 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib import messages
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import redirect
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
@@ -15,6 +15,7 @@ from apps.accounts.models import Project
 from apps.accounts.selectors import get_project
 from apps.core.errors import Invalid
 from apps.core.pages import render_page
+from apps.core.web import PageRequest
 from apps.deployments import selectors, services
 from apps.deployments.forms import RollBackForm, ScaleForm, TrafficForm
 from apps.deployments.samples import samples, short_request
@@ -29,7 +30,7 @@ TABS = ("overview", "try", "code", "logs", "history", "settings")
 
 
 @require_GET
-def endpoints(request: HttpRequest, project: str) -> HttpResponse:
+def endpoints(request: PageRequest, project: str) -> HttpResponse:
     """All addresses of the project and what serves at each."""
     room = get_project(request.actor, project, "endpoint.view")
     context = {"project": room, "rows": selectors.endpoint_rows(request.actor, room)}
@@ -37,7 +38,7 @@ def endpoints(request: HttpRequest, project: str) -> HttpResponse:
 
 
 @require_GET
-def endpoint(request: HttpRequest, project: str, endpoint: str, tab: str = "overview") -> HttpResponse:
+def endpoint(request: PageRequest, project: str, endpoint: str, tab: str = "overview") -> HttpResponse:
     """One address: its charts, who gets its traffic, its replicas, and the timeline of what runs."""
     room, row = _find(request, project, endpoint)
     if tab not in TABS:
@@ -47,14 +48,14 @@ def endpoint(request: HttpRequest, project: str, endpoint: str, tab: str = "over
 
 
 @require_GET
-def endpoint_live(request: HttpRequest, project: str, endpoint: str) -> HttpResponse:
+def endpoint_live(request: PageRequest, project: str, endpoint: str) -> HttpResponse:
     """The moving part of the endpoint page."""
     room, row = _find(request, project, endpoint)
     return render_page(request, "deployments/_live.html", _live(request, room, row))
 
 
 @require_GET
-def endpoint_logs(request: HttpRequest, project: str, endpoint: str) -> HttpResponse:
+def endpoint_logs(request: PageRequest, project: str, endpoint: str) -> HttpResponse:
     """The newest log lines of the replicas, searched where asked."""
     room, row = _find(request, project, endpoint)
     context = {"project": room, "endpoint": row, **_logs(request, row)}
@@ -62,7 +63,7 @@ def endpoint_logs(request: HttpRequest, project: str, endpoint: str) -> HttpResp
 
 
 @require_POST
-def try_it(request: HttpRequest, project: str, endpoint: str) -> HttpResponse:
+def try_it(request: PageRequest, project: str, endpoint: str) -> HttpResponse:
     """Send what the form holds to a healthy replica and show its answer."""
     room, row = _find(request, project, endpoint)
     deployment = selectors.live(row)
@@ -74,7 +75,7 @@ def try_it(request: HttpRequest, project: str, endpoint: str) -> HttpResponse:
 
 
 @require_POST
-def roll_back(request: HttpRequest, project: str, endpoint: str) -> HttpResponse:
+def roll_back(request: PageRequest, project: str, endpoint: str) -> HttpResponse:
     room, row = _find(request, project, endpoint)
     form = RollBackForm(request.POST)
     if not form.is_valid():
@@ -87,7 +88,7 @@ def roll_back(request: HttpRequest, project: str, endpoint: str) -> HttpResponse
 
 
 @require_POST
-def set_traffic(request: HttpRequest, project: str, endpoint: str) -> HttpResponse:
+def set_traffic(request: PageRequest, project: str, endpoint: str) -> HttpResponse:
     room, row = _find(request, project, endpoint)
     running = selectors.running(row)
     form = TrafficForm(request.POST, deployments=running, shares={})
@@ -97,7 +98,7 @@ def set_traffic(request: HttpRequest, project: str, endpoint: str) -> HttpRespon
 
 
 @require_GET
-def deployment(request: HttpRequest, project: str, pk: int) -> HttpResponse:
+def deployment(request: PageRequest, project: str, pk: int) -> HttpResponse:
     """One deployment, running or of the past: its timeline, desired against observed, replicas and logs."""
     room = get_project(request.actor, project, "endpoint.view")
     row = selectors.get_deployment(request.actor, room, pk)
@@ -106,7 +107,7 @@ def deployment(request: HttpRequest, project: str, pk: int) -> HttpResponse:
 
 
 @require_POST
-def act(request: HttpRequest, project: str, pk: int, verb: str) -> HttpResponse:
+def act(request: PageRequest, project: str, pk: int, verb: str) -> HttpResponse:
     """Stop, start or scale a deployment."""
     room = get_project(request.actor, project, "endpoint.view")
     row = selectors.get_deployment(request.actor, room, pk)
@@ -122,7 +123,7 @@ def act(request: HttpRequest, project: str, pk: int, verb: str) -> HttpResponse:
 
 
 @require_POST
-def start_release(request: HttpRequest, project: str, pk: int) -> HttpResponse:
+def start_release(request: PageRequest, project: str, pk: int) -> HttpResponse:
     """Start an approved and built release whose environment leaves that to an operator."""
     room = get_project(request.actor, project, "release.view")
     release = get_release(request.actor, room, pk)
@@ -131,7 +132,7 @@ def start_release(request: HttpRequest, project: str, pk: int) -> HttpResponse:
 
 
 @require_GET
-def release_change(request: HttpRequest, project: str, pk: int) -> HttpResponse:
+def release_change(request: PageRequest, project: str, pk: int) -> HttpResponse:
     """What a release changes against what its endpoint runs, or ran before it (for the review sheet)."""
     room = get_project(request.actor, project, "release.view")
     release = get_release(request.actor, room, pk)
@@ -149,7 +150,7 @@ def release_change(request: HttpRequest, project: str, pk: int) -> HttpResponse:
 
 
 @require_GET
-def release_progress(request: HttpRequest, project: str, pk: int) -> HttpResponse:
+def release_progress(request: PageRequest, project: str, pk: int) -> HttpResponse:
     """Build and start of a release, live (for the review sheet after the decision)."""
     room = get_project(request.actor, project, "release.view")
     release = get_release(request.actor, room, pk)
@@ -168,7 +169,7 @@ def release_progress(request: HttpRequest, project: str, pk: int) -> HttpRespons
 
 
 @require_GET
-def running_for_version(request: HttpRequest, project: str, model: str, number: int) -> HttpResponse:
+def running_for_version(request: PageRequest, project: str, model: str, number: int) -> HttpResponse:
     """Where a version runs now (for its page)."""
     room = get_project(request.actor, project, "endpoint.view")
     rows = selectors.running_for(room, model, number)
@@ -176,7 +177,7 @@ def running_for_version(request: HttpRequest, project: str, model: str, number: 
 
 
 @require_GET
-def running_for_model(request: HttpRequest, project: str, model: str) -> HttpResponse:
+def running_for_model(request: PageRequest, project: str, model: str) -> HttpResponse:
     """Where any version of a model runs now (for its page)."""
     room = get_project(request.actor, project, "endpoint.view")
     rows = selectors.running_for(room, model)
@@ -210,12 +211,12 @@ DONE = {
 }
 
 
-def _find(request: HttpRequest, project: str, name: str) -> tuple[Project, Endpoint]:
+def _find(request: PageRequest, project: str, name: str) -> tuple[Project, Endpoint]:
     room = get_project(request.actor, project, "endpoint.view")
     return room, get_endpoint(request.actor, room, name)
 
 
-def _live(request: HttpRequest, room: Project, row: Endpoint) -> dict[str, Any]:
+def _live(request: PageRequest, room: Project, row: Endpoint) -> dict[str, Any]:
     current = selectors.current(row)
     live = selectors.live(row)
     return {
@@ -242,7 +243,7 @@ def _deployment_context(row: Any) -> dict[str, Any]:
     }
 
 
-def _tab_context(request: HttpRequest, row: Endpoint, tab: str) -> dict[str, Any]:
+def _tab_context(request: PageRequest, row: Endpoint, tab: str) -> dict[str, Any]:
     if tab == "logs":
         return _logs(request, row)
     if tab == "history":
@@ -272,7 +273,7 @@ def _calling(row: Endpoint, url: str) -> dict[str, Any]:
     }
 
 
-def _logs(request: HttpRequest, row: Endpoint) -> dict[str, Any]:
+def _logs(request: PageRequest, row: Endpoint) -> dict[str, Any]:
     request.actor.require("deployment.logs", row.project)
     wanted, chosen = request.GET.get("search", "").lower(), request.GET.get("replica", "")
     current = selectors.current(row)
@@ -285,7 +286,7 @@ def _logs(request: HttpRequest, row: Endpoint) -> dict[str, Any]:
     return {"logs": shown, "names": list(logs), "search": request.GET.get("search", ""), "chosen": chosen}
 
 
-def _posted_request(request: HttpRequest, signature: dict[str, Any]) -> dict[str, Any]:
+def _posted_request(request: PageRequest, signature: dict[str, Any]) -> dict[str, Any]:
     if "raw" not in request.POST:
         return request_from(signature, {k.removeprefix("input:"): str(v) for k, v in request.POST.items()})
     try:

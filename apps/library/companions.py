@@ -22,9 +22,12 @@ NAMES = frozenset({*CARDS, LABELS_TEXT, LABELS_JSON, EXAMPLE})
 
 
 class Named(Protocol):
-    name: str
-    sha256: str
-    size: int
+    @property
+    def name(self) -> str: ...
+    @property
+    def sha256(self) -> str: ...
+    @property
+    def size(self) -> int: ...
 
 
 @dataclass

@@ -66,7 +66,7 @@ class UploadForm(forms.Form):
     )
     parent = forms.CharField(required=False, max_length=80, widget=forms.HiddenInput)
     uploads = forms.CharField(required=False, widget=forms.HiddenInput)
-    files = FilesField(required=False)
+    files = FilesField(required=False)  # type: ignore[assignment]
 
     def clean_model(self) -> str:
         return _checked("model", lambda: check_model_name(self.cleaned_data["model"].strip()))

@@ -76,7 +76,8 @@ def count_facets(actor: Actor, project: Project, wanted: ModelFilter) -> dict[st
     """By facet name the values found under the present search, the frequent ones first; one query."""
     rows = _searched(_with_latest(MLModel.objects.visible_to(actor).filter(project=project)), wanted.search)
     counts: dict[str, Counter[str]] = {name: Counter() for name in ("state", "framework", "task", "tag")}
-    for state, framework, task, tags in rows.values_list("latest_state", "latest_framework", "task", "tags"):
+    found = rows.values_list("latest_state", "latest_framework", "task", "tags")  # type: ignore[misc]  # annotated
+    for state, framework, task, tags in found:
         for name, values in {"state": [state], "framework": [framework], "task": [task], "tag": tags}.items():
             counts[name].update(value for value in values if value)
     return {

@@ -103,7 +103,7 @@ class VersionShort(serializers.ModelSerializer):
 class VersionOut(VersionShort):
     """A version with all that its examination found out."""
 
-    parent = serializers.SerializerMethodField()
+    parent = serializers.SerializerMethodField()  # type: ignore[assignment]
     checks = CheckOut(many=True, read_only=True)
     files = FileOut(many=True, read_only=True)
 
@@ -138,7 +138,7 @@ class VersionIn(serializers.Serializer):
     card = serializers.CharField(max_length=1 << 20, required=False, allow_blank=True)
     labels = serializers.DictField(child=serializers.CharField(max_length=255, allow_blank=True), required=False)
     example = serializers.JSONField(required=False, help_text='An inference request: `{"inputs": [...]}`.')
-    parent = serializers.CharField(
+    parent = serializers.CharField(  # type: ignore[assignment]
         required=False, help_text="What it was made from: a version's number, or `model/number` in this project."
     )
 

@@ -73,7 +73,7 @@ class TusView(APIView):
         return response
 
     @extend_schema(exclude=True)
-    def options(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+    def options(self, request: Request, *args: Any, **kwargs: Any) -> Response:  # type: ignore[override]
         return Response(
             status=status.HTTP_204_NO_CONTENT,
             headers={

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from django.contrib import messages
-from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.http import HttpResponse, HttpResponseBase
 from django.shortcuts import redirect
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
@@ -16,6 +16,7 @@ from apps.accounts.models import Project
 from apps.accounts.selectors import get_project
 from apps.core.errors import Missing
 from apps.core.pages import render_page
+from apps.core.web import PageRequest
 from apps.library import selectors, services
 from apps.library.cards import render_card
 from apps.library.charts import latency_by_batch
@@ -40,7 +41,7 @@ TABS = {
 
 
 @require_GET
-def version(request: HttpRequest, project: str, model: str, number: int, tab: str = "checks") -> HttpResponse:
+def version(request: PageRequest, project: str, model: str, number: int, tab: str = "checks") -> HttpResponse:
     """One version: its state, what can be done, and one of its tabs."""
     room, row = _find(request, project, model, number)
     if tab not in TABS:
@@ -50,14 +51,14 @@ def version(request: HttpRequest, project: str, model: str, number: int, tab: st
 
 
 @require_GET
-def version_live(request: HttpRequest, project: str, model: str, number: int) -> HttpResponse:
+def version_live(request: PageRequest, project: str, model: str, number: int) -> HttpResponse:
     """The checks and the head, asked for every second while the examination goes on."""
     room, row = _find(request, project, model, number)
     return render_page(request, "library/_live.html", {**_head(room, row), **_checks(row)})
 
 
 @require_POST
-def retire_version(request: HttpRequest, project: str, model: str, number: int) -> HttpResponse:
+def retire_version(request: PageRequest, project: str, model: str, number: int) -> HttpResponse:
     """Take a version out of use."""
     _room, row = _find(request, project, model, number)
     services.retire_version(actor=request.actor, version=row, note=request.POST.get("note", "")[:2000])
@@ -66,7 +67,7 @@ def retire_version(request: HttpRequest, project: str, model: str, number: int) 
 
 
 @require_POST
-def restore_version(request: HttpRequest, project: str, model: str, number: int) -> HttpResponse:
+def restore_version(request: PageRequest, project: str, model: str, number: int) -> HttpResponse:
     """Bring a retired version back into use."""
     _room, row = _find(request, project, model, number)
     services.restore_version(actor=request.actor, version=row, note=request.POST.get("note", "")[:2000])
@@ -75,13 +76,13 @@ def restore_version(request: HttpRequest, project: str, model: str, number: int)
 
 
 @require_GET
-def download(request: HttpRequest, project: str, model: str, number: int) -> HttpResponseBase:
+def download(request: PageRequest, project: str, model: str, number: int) -> HttpResponseBase:
     """The uploaded files, or the one that ``?file=`` names."""
     _room, row = _find(request, project, model, number)
     return send_files(selectors.choose_files(row, request.GET.get("file", "")), f"{model}-v{number}.zip")
 
 
-def _find(request: HttpRequest, project: str, model: str, number: int) -> tuple[Project, ModelVersion]:
+def _find(request: PageRequest, project: str, model: str, number: int) -> tuple[Project, ModelVersion]:
     room = get_project(request.actor, project, "model.view")
     return room, selectors.get_version(request.actor, room, model, number)
 

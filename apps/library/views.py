@@ -5,7 +5,7 @@ from typing import Any
 from django.contrib import messages
 from django.core.paginator import Page, Paginator
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils.translation import gettext as _
@@ -18,6 +18,7 @@ from apps.accounts.selectors import get_project
 from apps.core.actors import Actor
 from apps.core.errors import Missing
 from apps.core.pages import render_page
+from apps.core.web import PageRequest
 from apps.library import quota, selectors, services
 from apps.library.forms import TASKS, ModelForm, TagForm, UploadForm
 from apps.library.models import MLModel, ModelVersion
@@ -55,7 +56,7 @@ FACET_TITLES = {
 
 
 @require_GET
-def models(request: HttpRequest, project: str) -> HttpResponse:
+def models(request: PageRequest, project: str) -> HttpResponse:
     """All models, searched and narrowed by facets."""
     room = get_project(request.actor, project, "model.view")
     wanted = selectors.ModelFilter(**{name: request.GET.get(name, "") for name in selectors.FILTERS})
@@ -73,7 +74,7 @@ def models(request: HttpRequest, project: str) -> HttpResponse:
 
 
 @require_POST
-def tag_models(request: HttpRequest, project: str) -> HttpResponse:
+def tag_models(request: PageRequest, project: str) -> HttpResponse:
     """One tag for the models that were ticked."""
     room = get_project(request.actor, project, "model.edit")
     rows = selectors.list_models(request.actor, room)
@@ -88,7 +89,7 @@ def tag_models(request: HttpRequest, project: str) -> HttpResponse:
     return redirect("library:models", project=room.slug)
 
 
-def upload(request: HttpRequest, project: str) -> HttpResponse:
+def upload(request: PageRequest, project: str) -> HttpResponse:
     """Get a model in: the page, and the version made of what arrived."""
     room = get_project(request.actor, project, "version.upload")
     asked = {"model": request.GET.get("model", ""), "parent": request.GET.get("parent", "")}
@@ -102,7 +103,7 @@ def upload(request: HttpRequest, project: str) -> HttpResponse:
 
 
 @require_GET
-def model(request: HttpRequest, project: str, model: str) -> HttpResponse:
+def model(request: PageRequest, project: str, model: str) -> HttpResponse:
     """One model and its versions."""
     room, row = _find_model(request, project, model)
     wanted = {name: request.GET.get(name, "") for name in ("search", "state", "ordering")}
@@ -118,7 +119,7 @@ def model(request: HttpRequest, project: str, model: str) -> HttpResponse:
     return render_page(request, "library/model.html", context, fragment="library/_versions.html")
 
 
-def edit_model(request: HttpRequest, project: str, model: str) -> HttpResponse:
+def edit_model(request: PageRequest, project: str, model: str) -> HttpResponse:
     """Description, task and tags of a model."""
     room, row = _find_model(request, project, model)
     request.actor.require("model.edit", room)
@@ -132,7 +133,7 @@ def edit_model(request: HttpRequest, project: str, model: str) -> HttpResponse:
     return render_page(request, "library/model_edit.html", context, status=422 if form.is_bound else 200)
 
 
-def page_of(request: HttpRequest, rows: QuerySet[Any]) -> Page[Any]:
+def page_of(request: PageRequest, rows: QuerySet[Any]) -> Page[Any]:
     """The page that ``?page=`` asks for; the nearest one if there is no such page."""
     return Paginator(rows, PAGE_SIZE).get_page(request.GET.get("page"))
 
@@ -141,7 +142,7 @@ def address_of(version: ModelVersion) -> str:
     return reverse("library:version", args=[version.project.slug, version.model.name, version.number])
 
 
-def _linked(request: HttpRequest, facets: dict[str, list[selectors.Facet]]) -> list[tuple[str, Any, list[Any]]]:
+def _linked(request: PageRequest, facets: dict[str, list[selectors.Facet]]) -> list[tuple[str, Any, list[Any]]]:
     """By facet its name, its title, and each value with the address that chooses it or takes the choice back."""
     return [
         (name, title, [(facet, _turned(request, name, facet)) for facet in facets[name]])
@@ -150,7 +151,7 @@ def _linked(request: HttpRequest, facets: dict[str, list[selectors.Facet]]) -> l
     ]
 
 
-def _turned(request: HttpRequest, name: str, facet: selectors.Facet) -> str:
+def _turned(request: PageRequest, name: str, facet: selectors.Facet) -> str:
     query = request.GET.copy()
     query.pop("page", None)
     query.pop(name, None)
@@ -159,7 +160,7 @@ def _turned(request: HttpRequest, name: str, facet: selectors.Facet) -> str:
     return f"{request.path}?{query.urlencode()}"
 
 
-def _find_model(request: HttpRequest, project: str, model: str) -> tuple[Project, MLModel]:
+def _find_model(request: PageRequest, project: str, model: str) -> tuple[Project, MLModel]:
     room = get_project(request.actor, project, "model.view")
     return room, selectors.get_model(request.actor, room, model)
 

@@ -6,7 +6,6 @@ import django_filters
 from django.db.models import QuerySet
 from drf_spectacular.utils import OpenApiExample, extend_schema
 from rest_framework import generics, serializers, status
-from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
@@ -14,6 +13,7 @@ from apps.accounts.models import Project
 from apps.accounts.selectors import get_project
 from apps.core.idempotency import PARAMETER, idempotent
 from apps.core.messages import say
+from apps.core.web import ApiRequest
 from apps.library.models import ModelVersion
 from apps.library.selectors import get_version
 from apps.releases import selectors, services
@@ -119,6 +119,8 @@ class ReleaseFilter(django_filters.FilterSet):
 class ReleaseList(generics.ListAPIView[Release]):
     """The project's releases, newest first; propose one by POST."""
 
+    request: ApiRequest
+
     serializer_class = ReleaseSerializer
     filterset_class = ReleaseFilter
     queryset = Release.objects.none()
@@ -140,7 +142,7 @@ class ReleaseList(generics.ListAPIView[Release]):
         ],
     )
     @idempotent
-    def post(self, request: Request, project: str) -> Response:
+    def post(self, request: ApiRequest, project: str) -> Response:
         room = get_project(request.actor, project)
         wish = ProposalSerializer(data=request.data)
         wish.is_valid(raise_exception=True)
@@ -149,6 +151,7 @@ class ReleaseList(generics.ListAPIView[Release]):
 
 
 class ReleaseDetail(generics.RetrieveAPIView[Release]):
+    request: ApiRequest
     serializer_class = ReleaseSerializer
     queryset = Release.objects.none()
 
@@ -163,7 +166,7 @@ class ReleaseApprove(APIView):
 
     @extend_schema(parameters=[PARAMETER], request=DecisionSerializer, responses=ReleaseSerializer)
     @idempotent
-    def post(self, request: Request, project: str, pk: int) -> Response:
+    def post(self, request: ApiRequest, project: str, pk: int) -> Response:
         return _decide(request, project, pk, services.approve)
 
 
@@ -172,7 +175,7 @@ class ReleaseReject(APIView):
 
     @extend_schema(parameters=[PARAMETER], request=DecisionSerializer, responses=ReleaseSerializer)
     @idempotent
-    def post(self, request: Request, project: str, pk: int) -> Response:
+    def post(self, request: ApiRequest, project: str, pk: int) -> Response:
         return _decide(request, project, pk, services.reject)
 
 
@@ -180,7 +183,7 @@ class ReleaseWithdraw(APIView):
     """Take a release back."""
 
     @extend_schema(request=NoteSerializer, responses=ReleaseSerializer)
-    def post(self, request: Request, project: str, pk: int) -> Response:
+    def post(self, request: ApiRequest, project: str, pk: int) -> Response:
         room = get_project(request.actor, project, "release.view")
         words = NoteSerializer(data=request.data)
         words.is_valid(raise_exception=True)
@@ -189,7 +192,7 @@ class ReleaseWithdraw(APIView):
         return _answer(request, room, release)
 
 
-def _propose(request: Request, room: Project, wish: dict[str, Any]) -> Release:
+def _propose(request: ApiRequest, room: Project, wish: dict[str, Any]) -> Release:
     version: ModelVersion = get_version(request.actor, room, wish["model"], wish["version"])
     return services.propose(
         actor=request.actor,
@@ -202,7 +205,7 @@ def _propose(request: Request, room: Project, wish: dict[str, Any]) -> Release:
     )
 
 
-def _decide(request: Request, project: str, pk: int, decide: Any) -> Response:
+def _decide(request: ApiRequest, project: str, pk: int, decide: Any) -> Response:
     room = get_project(request.actor, project, "release.view")
     release = selectors.get_release(request.actor, room, pk)
     decision = DecisionSerializer(data=request.data)
@@ -211,5 +214,5 @@ def _decide(request: Request, project: str, pk: int, decide: Any) -> Response:
     return _answer(request, room, release)
 
 
-def _answer(request: Request, room: Project, release: Release, code: int = 200) -> Response:
+def _answer(request: ApiRequest, room: Project, release: Release, code: int = 200) -> Response:
     return Response(ReleaseSerializer(selectors.get_release(request.actor, room, release.pk)).data, status=code)

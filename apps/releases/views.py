@@ -3,7 +3,7 @@
 from typing import Any
 
 from django.contrib import messages
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import redirect
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_POST
@@ -11,6 +11,7 @@ from django.views.decorators.http import require_GET, require_POST
 from apps.accounts.models import Project
 from apps.accounts.selectors import get_project
 from apps.core.pages import render_page
+from apps.core.web import PageRequest
 from apps.library.evidence import kind_of
 from apps.releases import selectors, services
 from apps.releases.forms import DecisionForm, ProposalForm
@@ -22,7 +23,7 @@ CLOSED_SHOWN = 50
 
 
 @require_GET
-def releases(request: HttpRequest, project: str) -> HttpResponse:
+def releases(request: PageRequest, project: str) -> HttpResponse:
     """What waits, what was approved and what is closed."""
     room = get_project(request.actor, project, "release.view")
     rows = selectors.releases(request.actor, room)
@@ -36,7 +37,7 @@ def releases(request: HttpRequest, project: str) -> HttpResponse:
     return render_page(request, "releases/releases.html", context, fragment="releases/_releases.html")
 
 
-def propose(request: HttpRequest, project: str) -> HttpResponse:
+def propose(request: PageRequest, project: str) -> HttpResponse:
     """Propose a version for an endpoint."""
     room = get_project(request.actor, project, "release.propose")
     form = ProposalForm(request.POST or None, actor=request.actor, project=room, initial=_chosen(request, room))
@@ -57,14 +58,14 @@ def propose(request: HttpRequest, project: str) -> HttpResponse:
 
 
 @require_GET
-def release(request: HttpRequest, project: str, pk: int) -> HttpResponse:
+def release(request: PageRequest, project: str, pk: int) -> HttpResponse:
     """The review sheet, and after the decision what became of it."""
     room, row = _find(request, project, pk)
     return _sheet(request, room, row, DecisionForm(initial={"subject": row.subject}))
 
 
 @require_POST
-def decide(request: HttpRequest, project: str, pk: int, decision: str) -> HttpResponse:
+def decide(request: PageRequest, project: str, pk: int, decision: str) -> HttpResponse:
     """Approve or reject the subject that the form carries."""
     room, row = _find(request, project, pk)
     form = DecisionForm(request.POST)
@@ -77,7 +78,7 @@ def decide(request: HttpRequest, project: str, pk: int, decision: str) -> HttpRe
 
 
 @require_POST
-def withdraw(request: HttpRequest, project: str, pk: int) -> HttpResponse:
+def withdraw(request: PageRequest, project: str, pk: int) -> HttpResponse:
     room, row = _find(request, project, pk)
     services.withdraw(actor=request.actor, release=row)
     messages.success(request, _("Withdrawn."))
@@ -85,18 +86,18 @@ def withdraw(request: HttpRequest, project: str, pk: int) -> HttpResponse:
 
 
 @require_POST
-def retry_build(request: HttpRequest, project: str, pk: int) -> HttpResponse:
+def retry_build(request: PageRequest, project: str, pk: int) -> HttpResponse:
     room, row = _find(request, project, pk)
     services.retry_build(actor=request.actor, release=row)
     return redirect("releases:release", project=room.slug, pk=pk)
 
 
-def _find(request: HttpRequest, project: str, pk: int) -> tuple[Project, Release]:
+def _find(request: PageRequest, project: str, pk: int) -> tuple[Project, Release]:
     room = get_project(request.actor, project, "release.view")
     return room, selectors.get_release(request.actor, room, pk)
 
 
-def _sheet(request: HttpRequest, room: Project, row: Release, form: DecisionForm, *, status: int = 200) -> HttpResponse:
+def _sheet(request: PageRequest, room: Project, row: Release, form: DecisionForm, *, status: int = 200) -> HttpResponse:
     context: dict[str, Any] = {
         "project": room,
         "release": row,
@@ -108,7 +109,7 @@ def _sheet(request: HttpRequest, room: Project, row: Release, form: DecisionForm
     return render_page(request, "releases/release.html", context, status=status)
 
 
-def _chosen(request: HttpRequest, room: Project) -> dict[str, Any]:
+def _chosen(request: PageRequest, room: Project) -> dict[str, Any]:
     """The version and endpoint that the address names, e.g. ``?model=digits&version=3&endpoint=digits``."""
     chosen: dict[str, Any] = {}
     model, number = request.GET.get("model", ""), request.GET.get("version", "")

@@ -11,6 +11,7 @@ from rest_framework.views import APIView
 
 from apps.accounts.selectors import get_project
 from apps.core.errors import Missing
+from apps.core.web import ApiRequest
 from apps.targets import selectors, services
 from apps.targets.models import Endpoint, Environment, Target
 
@@ -66,6 +67,8 @@ class EndpointSerializer(serializers.ModelSerializer[Endpoint]):
 class TargetList(generics.ListCreateAPIView[Target]):
     """Where models can run. Adding one is for administrators of the installation."""
 
+    request: ApiRequest
+
     serializer_class = TargetSerializer
 
     def get_queryset(self) -> QuerySet[Target]:
@@ -85,7 +88,7 @@ class TargetCheck(APIView):
     """Have a target looked at now. The result stands in the target's ``check_lines`` a moment later."""
 
     @extend_schema(request=None, responses={202: TargetSerializer})
-    def post(self, request: Request, name: str) -> Response:
+    def post(self, request: ApiRequest, name: str) -> Response:
         target = services.ask_for_check(actor=request.actor, target=selectors.get_target(name))
         return Response(TargetSerializer(target).data, status=status.HTTP_202_ACCEPTED)
 
@@ -94,12 +97,14 @@ class TargetNodes(APIView):
     """The machines of a target, with what they have and what is free."""
 
     @extend_schema(responses=NodeSerializer(many=True))
-    def get(self, request: Request, name: str) -> Response:
+    def get(self, request: ApiRequest, name: str) -> Response:
         return Response(NodeSerializer(selectors.get_target(name).nodes, many=True).data)
 
 
 class EnvironmentList(generics.ListCreateAPIView[Environment]):
     """The project's policies: how many approvals a release needs, and whether it starts by itself."""
+
+    request: ApiRequest
 
     serializer_class = EnvironmentSerializer
     queryset = Environment.objects.none()
@@ -115,6 +120,7 @@ class EnvironmentList(generics.ListCreateAPIView[Environment]):
 
 
 class EnvironmentDetail(generics.RetrieveUpdateAPIView[Environment]):
+    request: ApiRequest
     http_method_names = ["get", "patch", "head", "options"]
     serializer_class = EnvironmentSerializer
     queryset = Environment.objects.none()
@@ -135,6 +141,8 @@ class EnvironmentDetail(generics.RetrieveUpdateAPIView[Environment]):
 
 class EndpointList(generics.ListCreateAPIView[Endpoint]):
     """The project's addresses at the gateway. What each serves stands in its own page of the API."""
+
+    request: ApiRequest
 
     serializer_class = EndpointSerializer
     queryset = Endpoint.objects.none()

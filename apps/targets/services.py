@@ -141,14 +141,19 @@ def equip() -> int:
     The sweep calls this, so that a new project is ready a moment after it was made, whoever made it.
     """
     bare = list(Project.objects.filter(environments__isnull=True)[:20])
-    if bare and not Target.objects.exists():
-        target = Target.objects.create(name=LOCAL, kind="process", due_at=timezone.now())
-        record(SYSTEM, "target.created", target, after={"kind": "process"})
+    if not bare:
+        return 0
+    target = Target.objects.order_by("pk").first() or _add_this_machine()
     for project in bare:
-        target = Target.objects.order_by("pk").first()
         for name, fields in USUAL.items():
             create_environment(actor=SYSTEM, project=project, name=name, target=target, **fields)
     return len(bare)
+
+
+def _add_this_machine() -> Target:
+    target = Target.objects.create(name=LOCAL, kind="process", due_at=timezone.now())
+    record(SYSTEM, "target.created", target, after={"kind": "process"})
+    return target
 
 
 USUAL: dict[str, dict[str, Any]] = {

@@ -1,7 +1,7 @@
 """The pages of targets and environments, and the forms of endpoints (what they serve is shown by deployments)."""
 
 from django.contrib import messages
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import redirect
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext as _
@@ -9,12 +9,13 @@ from django.views.decorators.http import require_GET, require_POST
 
 from apps.accounts.selectors import get_project
 from apps.core.pages import render_page
+from apps.core.web import PageRequest
 from apps.targets import selectors, services
 from apps.targets.forms import EndpointForm, EnvironmentForm, TargetForm
 
 
 @require_GET
-def targets(request: HttpRequest, project: str) -> HttpResponse:
+def targets(request: PageRequest, project: str) -> HttpResponse:
     """Where models can run, and whether there is room."""
     room = get_project(request.actor, project, "endpoint.view")
     context = {"project": room, "targets": selectors.targets()}
@@ -22,14 +23,14 @@ def targets(request: HttpRequest, project: str) -> HttpResponse:
 
 
 @require_GET
-def target(request: HttpRequest, project: str, name: str) -> HttpResponse:
+def target(request: PageRequest, project: str, name: str) -> HttpResponse:
     """One target: its last check line by line, and its nodes."""
     room = get_project(request.actor, project, "endpoint.view")
     context = {"project": room, "target": selectors.get_target(name)}
     return render_page(request, "targets/target.html", context, fragment="targets/_target.html")
 
 
-def target_new(request: HttpRequest, project: str) -> HttpResponse:
+def target_new(request: PageRequest, project: str) -> HttpResponse:
     room = get_project(request.actor, project)
     request.actor.require("target.edit")
     form = TargetForm(request.POST or None)
@@ -41,7 +42,7 @@ def target_new(request: HttpRequest, project: str) -> HttpResponse:
 
 
 @require_POST
-def target_act(request: HttpRequest, project: str, name: str, verb: str) -> HttpResponse:
+def target_act(request: PageRequest, project: str, name: str, verb: str) -> HttpResponse:
     """Check, enable or disable a target."""
     room = get_project(request.actor, project)
     row = selectors.get_target(name)
@@ -54,14 +55,14 @@ def target_act(request: HttpRequest, project: str, name: str, verb: str) -> Http
 
 
 @require_GET
-def environments(request: HttpRequest, project: str) -> HttpResponse:
+def environments(request: PageRequest, project: str) -> HttpResponse:
     """The policies of the project as sentences."""
     room = get_project(request.actor, project)
     context = {"project": room, "environments": selectors.environments(request.actor, room)}
     return render_page(request, "targets/environments.html", context)
 
 
-def environment_new(request: HttpRequest, project: str) -> HttpResponse:
+def environment_new(request: PageRequest, project: str) -> HttpResponse:
     room = get_project(request.actor, project, "environment.edit")
     form = EnvironmentForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
@@ -72,7 +73,7 @@ def environment_new(request: HttpRequest, project: str) -> HttpResponse:
     return render_page(request, "targets/environment_edit.html", context, status=422 if form.errors else 200)
 
 
-def environment_edit(request: HttpRequest, project: str, name: str) -> HttpResponse:
+def environment_edit(request: PageRequest, project: str, name: str) -> HttpResponse:
     room = get_project(request.actor, project, "environment.edit")
     row = selectors.get_environment(request.actor, room, name)
     form = EnvironmentForm(request.POST or None, instance=row)
@@ -85,7 +86,7 @@ def environment_edit(request: HttpRequest, project: str, name: str) -> HttpRespo
     return render_page(request, "targets/environment_edit.html", context, status=422 if form.errors else 200)
 
 
-def endpoint_new(request: HttpRequest, project: str) -> HttpResponse:
+def endpoint_new(request: PageRequest, project: str) -> HttpResponse:
     room = get_project(request.actor, project, "endpoint.create")
     form = EndpointForm(request.POST or None, actor=request.actor, project=room)
     if request.method == "POST" and form.is_valid():
@@ -96,7 +97,7 @@ def endpoint_new(request: HttpRequest, project: str) -> HttpResponse:
     return render_page(request, "targets/endpoint_edit.html", context, status=422 if form.errors else 200)
 
 
-def endpoint_edit(request: HttpRequest, project: str, endpoint: str) -> HttpResponse:
+def endpoint_edit(request: PageRequest, project: str, endpoint: str) -> HttpResponse:
     room = get_project(request.actor, project, "endpoint.edit")
     row = selectors.get_endpoint(request.actor, room, endpoint)
     form = EndpointForm(request.POST or None, actor=request.actor, project=room, endpoint=row)
@@ -108,7 +109,7 @@ def endpoint_edit(request: HttpRequest, project: str, endpoint: str) -> HttpResp
     return render_page(request, "targets/endpoint_edit.html", context, status=422 if form.errors else 200)
 
 
-def _back(request: HttpRequest) -> HttpResponse | None:
+def _back(request: PageRequest) -> HttpResponse | None:
     """Back to where the person came from, when that is one of our own pages."""
     there = request.GET.get("next", "")
     if url_has_allowed_host_and_scheme(there, allowed_hosts={request.get_host()}):

@@ -63,7 +63,7 @@ def train_boosting(folder: Path, data: Arrays) -> float:
     settings: dict[str, Any] = {"objective": "binary", "num_leaves": 15, "learning_rate": 0.08, "seed": 7}
     model = lightgbm.train({**settings, "verbose": -1, "num_threads": 1}, lightgbm.Dataset(train, labels), 60)
     model.save_model(folder / "cancer-boosting.txt")
-    return float(np.mean((model.predict(test) > 0.5) == truth))
+    return float(np.mean((np.asarray(model.predict(test)) > 0.5) == truth))
 
 
 def train_convnet(folder: Path, data: Arrays) -> float:
@@ -101,7 +101,13 @@ def as_images(rows: np.ndarray) -> np.ndarray:
 
 def convnet(filters: np.ndarray, weights: np.ndarray, bias: np.ndarray) -> onnx.ModelProto:
     shape = np.array([-1, 1, 8, 8], dtype=np.int64)
-    constants = {"filters": filters, "weights": weights, "bias": bias, "shape": shape, "depth": np.float32([16.0])}
+    constants = {
+        "filters": filters,
+        "weights": weights,
+        "bias": bias,
+        "shape": shape,
+        "depth": np.array([16.0], np.float32),
+    }
     nodes = [
         helper.make_node("Div", ["input", "depth"], ["scaled"]),
         helper.make_node("Reshape", ["scaled", "shape"], ["image"]),

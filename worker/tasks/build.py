@@ -58,7 +58,7 @@ def build_spec(row: Build, scratch: Path) -> BuildSpec:
         subject=row.release.subject,
         file=SourceFile(path, served.name, served.artifact_id, served.artifact.size),
         format=version.served_format,
-        signature=signature_from_json(version.signature),
+        signature=signature_from_json(version.signature or {}),
         requirements=tuple(version.requirements),
         golden=version.golden,
         labels=tuple(version.class_labels),

@@ -132,7 +132,7 @@ def sample_replicas(sampler: Sampler, now: float) -> None:
 
 
 def running_replicas() -> Sequence[Replica]:
-    return Replica.objects.filter(state=Replica.State.RUNNING).select_related("deployment__target")
+    return list(Replica.objects.filter(state=Replica.State.RUNNING).select_related("deployment__target"))
 
 
 def read_target(target: Target, rows: Sequence[Replica], sampler: Sampler) -> list[intake.Reading]:

@@ -126,6 +126,7 @@ def _find(token: str, *, is_setup: bool) -> Invitation:
 
 
 def _join(invitation: Invitation, user: User) -> Membership:
+    assert invitation.project is not None  # the first administrator's link, which has none, is used elsewhere
     if Membership.objects.filter(project=invitation.project, user=user).exists():
         raise StateConflict(_("You are a member of this project already."))
     _use(invitation)

@@ -28,7 +28,7 @@ def members(request: PageRequest, project: str) -> HttpResponse:
             added = accounts.add_member(actor=request.actor, project=found, **form.cleaned_data)
             if added.link:
                 return _show(request, found, MemberForm(), invited=added.invitation, link=added.link)
-            messages.success(request, _("%(person)s is a member now.") % {"person": added.membership.user})
+            messages.success(request, _("%(person)s is a member now.") % {"person": added.membership.user})  # type: ignore[union-attr]
             return redirect("accounts:members", project)
     return _show(request, found, form)
 

@@ -53,7 +53,7 @@ def lucide(name: str, size: int = 24, **attributes: object) -> SafeString:
 
 @lru_cache(maxsize=1024)
 def _icon(name: str, size: int, attributes: tuple[tuple[str, object], ...]) -> SafeString:
-    return draw_icon(name, size=size, **{key: f"{value}" for key, value in attributes})
+    return SafeString(draw_icon(name, size=size, **{key: f"{value}" for key, value in attributes}))
 
 
 @register.filter
