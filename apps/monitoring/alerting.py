@@ -7,9 +7,10 @@ nothing.
 from datetime import datetime
 from typing import Any
 
+from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.urls import reverse
-from django.utils import timezone
+from django.utils import timezone, translation
 from django.utils.translation import gettext as _
 
 from apps.audit.services import record
@@ -53,8 +54,12 @@ def end_alert(alert: Alert, now: datetime) -> None:
         tell(alert, "alert.resolved")
 
 
+@translation.override(settings.LANGUAGE_CODE)
 def tell(alert: Alert, event: str) -> None:
-    """Queue a notice of what became of the alert for every enabled channel of its rule."""
+    """Queue a notice of what became of the alert for every enabled channel of its rule.
+
+    It is written in the installation's own language, not in that of the person who happens to end an alert.
+    """
     rule = alert.rule
     for channel in rule.channels.all():
         if channel.is_enabled:

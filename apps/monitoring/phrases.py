@@ -1,5 +1,7 @@
 """Rules and figures in words: the sentence a rule reads as, and numbers with their units. Pure."""
 
+from django.conf import settings
+from django.utils import translation
 from django.utils.translation import gettext as _
 
 from apps.monitoring.metrics import DURATIONS, METRICS, OPERATORS, WINDOWS
@@ -21,6 +23,12 @@ def sentence(rule: AlertRule) -> str:
         "threshold": with_unit(rule.metric, rule.threshold),
         "duration": DURATIONS.get(rule.for_seconds) or _seconds(rule.for_seconds),
     }
+
+
+@translation.override(settings.LANGUAGE_CODE)
+def logged(rule: AlertRule) -> str:
+    """The same sentence in the one language of the log, whoever writes the entry."""
+    return sentence(rule)
 
 
 def with_unit(metric: str, value: float | None) -> str:

@@ -20,7 +20,7 @@ from apps.monitoring.alerting import end_alert
 from apps.monitoring.deliveries import queue, seal_place
 from apps.monitoring.metrics import METRICS, OPERATORS, SEVERITIES
 from apps.monitoring.models import Alert, AlertRule, Channel, Delivery
-from apps.monitoring.phrases import sentence
+from apps.monitoring.phrases import logged
 
 KINDS = ("webhook", "mail")
 LONGEST_SECONDS = 86400
@@ -37,7 +37,7 @@ def create_rule(*, actor: Actor, project: Project, channels: Iterable[Channel] =
     _refuse_impossible(rule)
     rule.save()
     rule.channels.set(_own(project, channels))
-    record(actor, "rule.created", rule, after={"rule": sentence(rule), "severity": rule.severity})
+    record(actor, "rule.created", rule, after={"rule": logged(rule), "severity": rule.severity})
     return rule
 
 
@@ -56,7 +56,7 @@ def change_rule(*, actor: Actor, rule: AlertRule, channels: Iterable[Channel] | 
     if {"endpoint", "metric"} & set(changed) or not rule.is_enabled:
         _end_open_alert(rule)
     after = {name: str(value) for name, value in changed.items()}
-    record(actor, "rule.changed", rule, before=before, after={**after, "rule": sentence(rule)})
+    record(actor, "rule.changed", rule, before=before, after={**after, "rule": logged(rule)})
     return rule
 
 
@@ -64,7 +64,7 @@ def change_rule(*, actor: Actor, rule: AlertRule, channels: Iterable[Channel] | 
 def delete_rule(*, actor: Actor, rule: AlertRule) -> None:
     """Remove a rule with the alerts it raised; the log keeps what happened."""
     actor.require("rule.edit", rule.project)
-    record(actor, "rule.deleted", rule, before={"rule": sentence(rule)})
+    record(actor, "rule.deleted", rule, before={"rule": logged(rule)})
     rule.delete()
 
 

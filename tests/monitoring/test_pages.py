@@ -13,6 +13,8 @@ from apps.monitoring.alerting import evaluate_rules
 from apps.monitoring.models import Alert, AlertRule, Channel, Delivery
 from apps.monitoring.rollup import roll_up
 from apps.monitoring.spans import settled
+from apps.releases import services as releases
+from tests import world
 from tests.cast import Cast
 from tests.monitoring.traffic import serving, traffic
 
@@ -231,3 +233,12 @@ def test_a_channel_needs_the_address_of_its_kind(client: Client, cast: Cast) -> 
     assert client.post(new, {"name": "a", "kind": "mail", "to": "ada@example.com, nobody"}).status_code == 422
     assert client.post(new, {"name": "a", "kind": "mail", "to": "ada@example.com, b@example.com"}).status_code == 302
     assert Channel.objects.get().config == {"to": ["ada@example.com", "b@example.com"]}
+
+
+def test_what_waits_leads_to_where_it_is_done(page: Page, cast: Cast, now: datetime) -> None:
+    version = world.ready_version(cast, "churn")
+    release = releases.propose(actor=cast.actor("dana"), version=version, endpoint=world.endpoint(cast, "churn"))
+    refused = world.ready_version(cast, "churn", state="refused")
+    assert reverse("releases:release", args=[SLUG, release.pk]) in page("rhea", "overview")
+    assert reverse("library:version", args=[SLUG, "churn", refused.number]) in page("dana", "overview")
+    assert "Waiting for you" not in page("omar", "overview")
