@@ -1,27 +1,27 @@
 from django.urls import URLPattern, path
 
 from apps.deployments import api as calls
-from apps.deployments import views
+from apps.deployments.views import deployments, elsewhere, endpoints, trying
 
 pages: list[URLPattern] = [  # under /p/<project>/
-    path("endpoints/", views.endpoints, name="endpoints"),
-    path("endpoints/<slug:endpoint>/", views.endpoint, name="endpoint"),
-    path("endpoints/<slug:endpoint>/live/", views.endpoint_live, name="endpoint_live"),
-    path("endpoints/<slug:endpoint>/log-lines/", views.endpoint_logs, name="endpoint_logs"),
-    path("endpoints/<slug:endpoint>/send/", views.try_it, name="try_it"),
-    path("endpoints/<slug:endpoint>/roll-back/", views.roll_back, name="roll_back"),
-    path("endpoints/<slug:endpoint>/traffic/", views.set_traffic, name="set_traffic"),
-    path("endpoints/<slug:endpoint>/tab/<slug:tab>/", views.endpoint, name="endpoint_tab"),
-    path("deployments/<int:pk>/", views.deployment, name="deployment"),
+    path("endpoints/", endpoints.endpoints, name="endpoints"),
+    path("endpoints/<slug:endpoint>/", endpoints.endpoint, name="endpoint"),
+    path("endpoints/<slug:endpoint>/live/", endpoints.endpoint_live, name="endpoint_live"),
+    path("endpoints/<slug:endpoint>/log-lines/", endpoints.endpoint_logs, name="endpoint_logs"),
+    path("endpoints/<slug:endpoint>/send/", trying.try_it, name="try_it"),
+    path("endpoints/<slug:endpoint>/roll-back/", endpoints.roll_back, name="roll_back"),
+    path("endpoints/<slug:endpoint>/traffic/", endpoints.set_traffic, name="set_traffic"),
+    path("endpoints/<slug:endpoint>/tab/<slug:tab>/", endpoints.endpoint, name="endpoint_tab"),
+    path("deployments/<int:pk>/", deployments.deployment, name="deployment"),
     *[
-        path(f"deployments/<int:pk>/{verb}/", views.act, {"verb": verb}, name=verb)
+        path(f"deployments/<int:pk>/{verb}/", deployments.act, {"verb": verb}, name=verb)
         for verb in ("stop", "start", "scale")
     ],
-    path("releases/<int:pk>/start/", views.start_release, name="start_release"),
-    path("releases/<int:pk>/change/", views.release_change, name="release_change"),
-    path("releases/<int:pk>/progress/", views.release_progress, name="release_progress"),
-    path("models/<slug:model>/running/", views.running_for_model, name="running_for_model"),
-    path("models/<slug:model>/<int:number>/running/", views.running_for_version, name="running_for_version"),
+    path("releases/<int:pk>/start/", deployments.start_release, name="start_release"),
+    path("releases/<int:pk>/change/", elsewhere.release_change, name="release_change"),
+    path("releases/<int:pk>/progress/", elsewhere.release_progress, name="release_progress"),
+    path("models/<slug:model>/running/", elsewhere.running_for_model, name="running_for_model"),
+    path("models/<slug:model>/<int:number>/running/", elsewhere.running_for_version, name="running_for_version"),
 ]
 _deployment = "projects/<slug:project>/deployments/<int:pk>/"
 _endpoint = "projects/<slug:project>/endpoints/<slug:endpoint>/"

@@ -1,0 +1,1 @@
+"""The pages of endpoints and deployments; ``elsewhere`` holds the fragments that other apps' pages ask for."""

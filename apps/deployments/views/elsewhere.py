@@ -1,0 +1,65 @@
+"""Fragments of other apps' pages: the review sheet's change and progress, and where a version runs."""
+
+from django.http import HttpResponse
+from django.views.decorators.http import require_GET
+
+from apps.accounts.selectors import get_project
+from apps.core.pages import render_page
+from apps.core.web import PageRequest
+from apps.deployments import selectors
+from apps.deployments.timeline import is_moving, timeline, total_seconds
+from apps.releases.difference import differences
+from apps.releases.selectors import get_release, last_build
+
+
+@require_GET
+def release_change(request: PageRequest, project: str, pk: int) -> HttpResponse:
+    """What a release changes against what its endpoint runs, or ran before it (for the review sheet)."""
+    room = get_project(request.actor, project, "release.view")
+    release = get_release(request.actor, room, pk)
+    before = selectors.before(release)
+    old = before.release.version if before else None
+    context = {
+        "project": room,
+        "release": release,
+        "before": before,
+        "old": old,
+        "rows": differences(release.version, old),
+        "is_past": release.deployments.exists(),
+    }
+    return render_page(request, "deployments/_change.html", context)
+
+
+@require_GET
+def release_progress(request: PageRequest, project: str, pk: int) -> HttpResponse:
+    """Build and start of a release, live (for the review sheet after the decision)."""
+    room = get_project(request.actor, project, "release.view")
+    release = get_release(request.actor, room, pk)
+    build, row = last_build(release), release.deployments.order_by("-pk").first()
+    lines = timeline(build, row)
+    context = {
+        "project": room,
+        "release": release,
+        "build": build,
+        "deployment": row,
+        "lines": lines,
+        "total": total_seconds(lines),
+        "moving": is_moving(build, row),
+    }
+    return render_page(request, "deployments/_progress.html", context)
+
+
+@require_GET
+def running_for_version(request: PageRequest, project: str, model: str, number: int) -> HttpResponse:
+    """Where a version runs now (for its page)."""
+    room = get_project(request.actor, project, "endpoint.view")
+    rows = selectors.running_for(room, model, number)
+    return render_page(request, "deployments/_running.html", {"project": room, "rows": rows})
+
+
+@require_GET
+def running_for_model(request: PageRequest, project: str, model: str) -> HttpResponse:
+    """Where any version of a model runs now (for its page)."""
+    room = get_project(request.actor, project, "endpoint.view")
+    rows = selectors.running_for(room, model)
+    return render_page(request, "deployments/_running.html", {"project": room, "rows": rows})

@@ -1,0 +1,51 @@
+"""Sending one request from the endpoint page, and showing its answer."""
+
+import json
+from typing import Any
+
+from django.http import HttpResponse
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_POST
+
+from apps.core.errors import Invalid
+from apps.core.pages import render_page
+from apps.core.web import PageRequest
+from apps.deployments import selectors
+from apps.deployments.trying import request_from, try_endpoint
+from apps.deployments.views.shared import find_endpoint
+
+
+@require_POST
+def try_it(request: PageRequest, project: str, endpoint: str) -> HttpResponse:
+    """Send what the form holds to a healthy replica and show its answer."""
+    room, row = find_endpoint(request, project, endpoint)
+    deployment = selectors.live(row)
+    signature = (deployment.release.version.signature if deployment else None) or {}
+    answer = try_endpoint(actor=request.actor, endpoint=row, request=_posted_request(request, signature))
+    labels = deployment.release.version.class_labels if deployment else []
+    context = {"project": room, "endpoint": row, "answer": answer, "likely": likely(answer.body, labels)}
+    return render_page(request, "deployments/_answer.html", context)
+
+
+def _posted_request(request: PageRequest, signature: dict[str, Any]) -> dict[str, Any]:
+    if "raw" not in request.POST:
+        return request_from(signature, {k.removeprefix("input:"): str(v) for k, v in request.POST.items()})
+    try:
+        body = json.loads(request.POST["raw"])
+    except ValueError as error:
+        raise Invalid(_("This is not JSON: %(reason)s") % {"reason": error}) from error
+    if not isinstance(body, dict):
+        raise Invalid(_("An inference request is a JSON object with “inputs”."))
+    return body
+
+
+def likely(body: Any, labels: list[str]) -> list[dict[str, Any]]:
+    """The five most probable classes of the first row of a ``probabilities`` output, where there is one."""
+    outputs = body.get("outputs", []) if isinstance(body, dict) else []
+    tensor = next((row for row in outputs if row.get("name") == "probabilities"), None)
+    if not tensor or len(tensor.get("shape", [])) != 2:
+        return []
+    row = tensor["data"][: tensor["shape"][1]]
+    names = labels if len(labels) == len(row) else [str(index) for index in range(len(row))]
+    ranked = sorted(zip(names, row, strict=True), key=lambda pair: -pair[1])[:5]
+    return [{"label": name, "share": share, "percent": f"{100 * share:.1f}"} for name, share in ranked]
