@@ -20,6 +20,9 @@ SLIPWAY_WEB_PORT = env.int("SLIPWAY_WEB_PORT", 8000)
 SLIPWAY_GATEWAY_PORT = env.int("SLIPWAY_GATEWAY_PORT", 8080)
 SLIPWAY_WEB_URL = env.str("SLIPWAY_WEB_URL", f"http://127.0.0.1:{SLIPWAY_WEB_PORT}").rstrip("/")
 SLIPWAY_GATEWAY_URL = env.str("SLIPWAY_GATEWAY_URL", f"http://127.0.0.1:{SLIPWAY_GATEWAY_PORT}").rstrip("/")
+SLIPWAY_GATEWAY_INTERNAL_URLS = env.list(  # each gateway process, where the worker collects what they measured
+    "SLIPWAY_GATEWAY_INTERNAL_URLS", default=[f"http://127.0.0.1:{SLIPWAY_GATEWAY_PORT}"]
+)
 SLIPWAY_STORE_URL = env.str("SLIPWAY_STORE_URL", f"file://{SLIPWAY_HOME / 'artifacts'}")
 SLIPWAY_REGISTRY_URL = env.str("SLIPWAY_REGISTRY_URL", "")
 SLIPWAY_BASE_IMAGE = env.str("SLIPWAY_BASE_IMAGE", "python:3.11-slim")
@@ -80,6 +83,7 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    "apps.core.metrics.MetricsMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "csp.middleware.CSPMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",

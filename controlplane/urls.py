@@ -10,6 +10,7 @@ from apps.audit import urls as audit
 from apps.deployments import urls as deployments
 from apps.library import urls as library
 from apps.monitoring import urls as monitoring
+from apps.monitoring.views.exposition import metrics
 from apps.releases import urls as releases
 from apps.targets import urls as targets
 from controlplane import health
@@ -30,6 +31,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("accounts/", include("allauth.urls")),
     *[path("p/<slug:project>/", include((app.pages, name))) for name, app in APPS.items()],
     *[path("api/v1/", include((app.api, f"{name}_api"))) for name, app in APPS.items()],
+    path("metrics", metrics, name="metrics"),
     path("api/v1/schema/", SpectacularAPIView.as_view(), name="schema"),
     path("api/docs/", SpectacularSwaggerSplitView.as_view(url_name="schema"), name="api_docs"),
 ]
