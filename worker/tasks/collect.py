@@ -67,7 +67,7 @@ _sampler = Sampler()
 
 def collect() -> None:
     """Store what every gateway has closed since the last time, and a sample of every running replica."""
-    for address in gateway_addresses():
+    for address in settings.SLIPWAY_GATEWAY_INTERNAL_URLS:
         collect_gateway(address)
     now = time.monotonic()
     if _sampler.is_due(now):
@@ -78,12 +78,6 @@ def roll_up() -> None:
     """Make minutes and hours of what is finished, and forget what is old enough. Once a minute is often enough."""
     rollup.roll_up()
     rollup.forget()
-
-
-def gateway_addresses() -> Sequence[str]:
-    """Where each gateway process answers us; the one on this machine unless the settings name others."""
-    named = getattr(settings, "SLIPWAY_GATEWAY_INTERNAL_URLS", ())
-    return named or (f"http://127.0.0.1:{settings.SLIPWAY_GATEWAY_PORT}",)
 
 
 def collect_gateway(address: str) -> int:
