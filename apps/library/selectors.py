@@ -33,6 +33,7 @@ VERSION_ORDERINGS = {
     "size": ("size", "-number"),
     "-size": ("-size", "-number"),
 }
+HEAVY = ("card", "example", "golden", "signature", "profile", "parity", "requirements", "trusted", "class_labels")
 
 
 @dataclass(frozen=True)
@@ -104,7 +105,7 @@ def list_versions(
         rows = rows.filter(Q(description__icontains=word) | Q(digest__startswith=word) | Q(card__icontains=word))
     rows = rows.filter(**{name: value for name, value in {"framework": framework, "state": state}.items() if value})
     ordered = rows.order_by(*VERSION_ORDERINGS.get(ordering, VERSION_ORDERINGS["-number"]))
-    return ordered.select_related("model__project", "uploaded_by", "key").defer("card", "golden", "example")
+    return ordered.select_related("model__project", "uploaded_by", "key").defer(*HEAVY)
 
 
 def get_version(actor: Actor, project: Project, model: str, number: int) -> ModelVersion:

@@ -23,7 +23,7 @@ from apps.library import quota, selectors, services
 from apps.library.forms import TASKS, ModelForm, TagForm, UploadForm
 from apps.library.models import MLModel, ModelVersion
 
-PAGE_SIZE = 50
+PAGE_SIZE = 30
 ORDERINGS = (
     ("-updated", gettext_lazy("Latest change")),
     ("name", gettext_lazy("Name")),

@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 from django.conf import settings
 from django.utils import timezone
-from rest_framework.response import Response
 from rest_framework.test import APIClient
 
 from apps.audit.models import Entry
@@ -30,7 +29,7 @@ def metadata(**facts: str) -> str:
     return ",".join(f"{name} {base64.b64encode(value.encode()).decode()}" for name, value in facts.items())
 
 
-def begin(client: APIClient, size: int = len(DATA), name: str = "digits.onnx", **facts: str) -> Response:
+def begin(client: APIClient, size: int = len(DATA), name: str = "digits.onnx", **facts: str) -> Any:
     told = metadata(filename=name, project="digits-team", **facts)
     return client.post("/api/v1/uploads/", headers={**RESUMABLE, "Upload-Length": str(size), "Upload-Metadata": told})
 
@@ -38,11 +37,11 @@ def begin(client: APIClient, size: int = len(DATA), name: str = "digits.onnx", *
 RESUMABLE = {"Tus-Resumable": "1.0.0"}
 
 
-def send(client: APIClient, address: str, offset: int, data: bytes, **headers: str) -> Response:
+def send(client: APIClient, address: str, offset: int, data: bytes, **headers: str) -> Any:
     return client.generic(
         "PATCH",
         address,
-        data,
+        data,  # type: ignore[arg-type]
         content_type="application/offset+octet-stream",
         headers={**RESUMABLE, "Upload-Offset": str(offset), **headers},
         CONTENT_LENGTH=str(len(data)),
@@ -101,7 +100,7 @@ def test_a_wrong_offset_is_a_conflict_and_changes_nothing(dana: APIClient, addre
 
 
 def test_pieces_have_their_own_content_type(dana: APIClient, address: str) -> None:
-    answer = dana.generic("PATCH", address, b"x", "text/plain", headers={**RESUMABLE, "Upload-Offset": "0"})
+    answer = dana.generic("PATCH", address, "x", "text/plain", headers={**RESUMABLE, "Upload-Offset": "0"})
     assert answer.status_code == 415
 
 
@@ -136,7 +135,7 @@ def test_a_method_may_be_named_in_a_header(dana: APIClient, address: str) -> Non
     answer = dana.generic(
         "POST",
         address,
-        DATA,
+        DATA,  # type: ignore[arg-type]
         content_type="application/offset+octet-stream",
         headers={**RESUMABLE, "Upload-Offset": "0", "X-HTTP-Method-Override": "PATCH"},
     )

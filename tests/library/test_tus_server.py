@@ -102,7 +102,7 @@ def test_what_arrived_before_a_connection_broke_is_kept(server: Server, cut_at: 
     data = os.urandom(300_000)
     uploader = server.client().uploader(file_stream=io.BytesIO(data), metadata=FACTS)
     uploader.set_url(uploader.create_url())
-    send_and_hang_up(server, uploader.url, data, cut_at)
+    send_and_hang_up(server, str(uploader.url), data, cut_at)
     again = server.client().uploader(file_stream=io.BytesIO(data), url=uploader.url)
     assert again.offset == cut_at
     again.upload()

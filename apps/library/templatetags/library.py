@@ -7,6 +7,8 @@ from django import template
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
+from apps.library.facts import FACTS
+
 register = template.Library()
 
 MAX_LISTED = 20
@@ -28,9 +30,9 @@ def deed(action: str) -> str | Promise:
 
 
 @register.filter
-def words(name: str) -> str:
-    """``max_abs_diff`` → “max abs diff”."""
-    return str(name).replace("_", " ")
+def words(name: str) -> str | Promise:
+    """``max_abs_diff`` → “largest difference”; a name that is not ours in its own words."""
+    return FACTS.get(name) or str(name).replace("_", " ")
 
 
 @register.filter
