@@ -69,4 +69,4 @@ def card(version: ModelVersion) -> str:
 
 
 def _shape(shape: list[int]) -> str:
-    return "[" + ", ".join("any" if size == -1 else str(size) for size in shape) + "]"
+    return "[" + ", ".join(_("any") if size == -1 else str(size) for size in shape) + "]"
