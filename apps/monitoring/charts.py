@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from django.utils.translation import gettext as _
+
 from apps.core.errors import Text
 from apps.monitoring.spans import Span
 
@@ -88,7 +90,7 @@ def figure(
                 **({} if lines else {"range": [moment(span.start), moment(span.end)]}),
                 "showgrid": False,
                 "nticks": 6,
-                "hoverformat": "%d %b %H:%M" if span.step >= 3600 else "%H:%M:%S",
+                "hoverformat": _("%d %b %H:%M") if span.step >= 3600 else "%H:%M:%S",
             },
             "yaxis": _value_axis(highest, unit, most),
             "shapes": [

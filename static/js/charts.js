@@ -2,8 +2,18 @@
 "use strict";
 
 (() => {
-  const CONFIG = { showSendToCloud: false, plotlyServerURL: "", displaylogo: false, responsive: true,
+  const LANGUAGE = document.documentElement.lang;
+  const CONFIG = { locale: LANGUAGE, showSendToCloud: false, plotlyServerURL: "", displaylogo: false, responsive: true,
     modeBarButtonsToRemove: ["lasso2d", "select2d", "autoScale2d", "toImage"] };
+
+  /* Plotly by itself speaks English: its tips get the page's words, and its dates become numbers without names of months. */
+  function speak(words) {
+    if (LANGUAGE === "en" || !window.Plotly) return;
+    const dictionary = { Zoom: words.zoom, Pan: words.pan, "Zoom in": words.zoomIn, "Zoom out": words.zoomOut,
+      "Reset axes": words.reset, "Double-click to zoom back out": words.back };
+    const format = { date: "%Y-%m-%d", year: "%Y", month: "%Y-%m", dayMonth: "%m-%d", dayMonthYear: "%Y-%m-%d" };
+    window.Plotly.register({ moduleType: "locale", name: LANGUAGE, dictionary, format });
+  }
 
   function colour(name) {
     return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
@@ -67,6 +77,7 @@
     }
   }
 
+  speak(document.currentScript.dataset);
   document.addEventListener("htmx:afterSettle", (event) => {
     drawAll(event.target);
     redrawFor(event.target);
