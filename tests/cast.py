@@ -1,4 +1,4 @@
-"""The cast of every story: Dana uploads, Rhea reviews, Omar operates, Ada administers, Vic watches; Sam is a stranger."""
+"""The cast of every story: Dana uploads, Rhea reviews, Omar operates, Ada administers, Vic watches; Sam: a stranger."""
 
 from dataclasses import dataclass
 

@@ -1,0 +1,1 @@
+"""The log that only grows: its chain, its verifier, its pages."""

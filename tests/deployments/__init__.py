@@ -1,0 +1,1 @@
+"""What runs and who gets the traffic: plans, rollouts, pages, the API."""
