@@ -117,7 +117,8 @@ def _recognise_protobuf(data: Buffer) -> str:
     try:
         found = onnx_files.outline(data)
     except onnx_files.Truncated:
-        return "onnx_truncated" if data[0] == 0x08 and 3 <= int(data[1]) <= 14 else "unknown"
+        is_onnx = data[0] == 0x08 and len(data) > 1 and 3 <= data[1] <= 14  # the format's own version comes first
+        return "onnx_truncated" if is_onnx else _recognise_foreign_protobuf(bytes(data[:64]))
     except onnx_files.NotProtobuf:
         return _recognise_foreign_protobuf(bytes(data[:64]))
     if found.has_graph and found.opsets and found.ir_version:
@@ -128,7 +129,7 @@ def _recognise_protobuf(data: Buffer) -> str:
 def _recognise_foreign_protobuf(head: bytes) -> str:
     if head[:3] == b"\x08\x01\x12":
         return "tensorflow"
-    if head[:1] == b"\x08" and 1 <= head[1] <= 12 and head[2:3] == b"\x12":
+    if head[:1] == b"\x08" and head[1:2] <= b"\x0c" and head[2:3] == b"\x12":
         return "coreml"
     return "tensorflow_graph" if head[:1] == b"\x0a" and b"\x12\x0b" in head else "unknown"
 

@@ -131,7 +131,9 @@ def classifiers() -> Iterator[tuple[str, Any]]:
     yield "Gaussian process", GaussianProcessClassifier(ConstantKernel() * RBF(), random_state=0)
     yield (
         "cross-validated logistic regression",
-        LogisticRegressionCV(Cs=[1.0], cv=2, max_iter=500, l1_ratios=(0,), use_legacy_attributes=False),
+        LogisticRegressionCV(
+            Cs=[1.0], cv=2, max_iter=500, l1_ratios=(0,), scoring="accuracy", use_legacy_attributes=False
+        ),
     )
     yield (
         "grid search",

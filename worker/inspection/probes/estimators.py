@@ -17,14 +17,18 @@ from worker.inspection.probes.models import Arrays, Origin, Tensor, datatype_of
 from worker.inspection.probes.reporting import Failure
 
 
+_RENAMED = {"copy_reg": "copyreg", "__builtin__": "builtins"}  # Python 2 names that protocol 2 still writes
+
+
 class _ListedNames:
     """Imports listed names only, though the machine outside has already seen to that."""
 
     allowed: frozenset[str] = frozenset()
 
     def find_class(self, module: str, name: str) -> Any:
-        if f"{module}:{name}" not in self.allowed:
-            raise Failure("forbidden", name=f"{module}:{name}")
+        full = f"{_RENAMED.get(module, module)}:{name}"
+        if full not in self.allowed:
+            raise Failure("forbidden", name=full)
         return super().find_class(module, name)  # type: ignore[misc]
 
 
@@ -68,14 +72,19 @@ class Estimator:
             raise Failure("not_a_model", kind=type(model).__name__)
         refuse_file_readers(model)
         self.model = model
-        self.inputs = columns.inputs_of(model)
-        self.is_rebuilt = rebuild(model)
+        self.inputs: list[Tensor] = []
+        self.is_rebuilt = False
         self.method = next((name for name in ("predict", "transform") if hasattr(model, name)), "")
         if not self.method:
             raise Failure("cannot_predict", kind=type(model).__name__)
         self.is_classifier = self.method == "predict" and is_classifier(model)
         self.outputs: list[Tensor] = []  # known once it has predicted
         self.origin = Origin(type(model).__name__, written_by, _classes(model) if self.is_classifier else ())
+
+    def learn_inputs(self) -> None:
+        """Read the inputs from the model, and let it forget the names of its columns: from here on they are ours."""
+        self.inputs = columns.inputs_of(self.model)
+        self.is_rebuilt = rebuild(self.model)
 
     def predict(self, arrays: Arrays) -> Arrays:
         table = self.table(arrays)

@@ -39,6 +39,8 @@ def main() -> None:
         if model.origin.version:
             facts.update(state="warned", code="other_version")
     with report.check("signature") as facts:
+        if kind in _ESTIMATORS:
+            model.learn_inputs()
         arrays, answers = _first_answers(model, kind)
         facts.update(inputs=[t.to_json() for t in model.inputs], outputs=[t.to_json() for t in model.outputs])
         facts.update(classes=model.origin.classes)

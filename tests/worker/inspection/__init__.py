@@ -1,0 +1,1 @@
+"""What examination promises: nothing harmful passes, nothing ordinary is refused, everything is explained."""
