@@ -66,8 +66,11 @@ def narrow(rows: QuerySet[Entry], wanted: Mapping[str, Any]) -> QuerySet[Entry]:
 def words(rows: QuerySet[Entry], project: Any = None) -> dict[str, list[str]]:
     """The ``actions`` and ``things`` that entries speak of, for the filters; up to ``WORDS_LAST`` seconds old."""
     key = f"audit-words-{project.pk if project else 'all'}"
-    found = {"actions": "action", "things": "object_type"}
-    return cache.get_or_set(key, lambda: {word: _each(rows, field) for word, field in found.items()}, WORDS_LAST)
+    known: dict[str, list[str]] | None = cache.get(key)
+    if known is None:
+        known = {"actions": _each(rows, "action"), "things": _each(rows, "object_type")}
+        cache.set(key, known, WORDS_LAST)
+    return known
 
 
 def _each(rows: QuerySet[Entry], field: str) -> list[str]:

@@ -1,6 +1,5 @@
 """What belongs to oneself: name, language, theme; and help."""
 
-
 from allauth.mfa.utils import is_mfa_enabled
 from allauth.usersessions.models import UserSession
 from django.conf import settings
