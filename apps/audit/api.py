@@ -5,6 +5,7 @@ from typing import Any
 
 from django.db.models import QuerySet
 from django.http import HttpResponseBase, StreamingHttpResponse
+from django.utils.translation import gettext as _
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
 from rest_framework import generics, serializers
@@ -71,7 +72,7 @@ class Entries(generics.ListAPIView[Entry]):
             return Entry.objects.none()
         form = FilterForm(self.request.query_params)
         if not form.is_valid():
-            raise Invalid("Some filters are not right.", errors=form.errors)
+            raise Invalid(_("Some filters are not right."), errors=form.errors)
         rows = selectors.entries(self.request.actor, _project(self.request, "audit.view"))
         return selectors.narrow(rows, form.cleaned_data).order_by("-seq")
 

@@ -7,6 +7,7 @@ import structlog
 from django.db import models
 from django.db.models import F, Q, QuerySet
 from django.db.models.functions import Now
+from django.utils.translation import gettext as _
 
 from apps.core.errors import StateConflict
 
@@ -55,7 +56,7 @@ def take(model: type[Row], pk: Any, *, seconds: float, **condition: Any) -> Row 
 def write(row: Row, **facts: Any) -> None:
     """Write ``facts`` while our lease holds; raise StateConflict when another worker has taken over since."""
     if not type(row)._default_manager.filter(pk=row.pk, fence=row.fence).update(**facts):
-        raise StateConflict("The lease was taken over by another worker.")
+        raise StateConflict(_("The lease was taken over by another worker."))
     for name, value in facts.items():
         setattr(row, name, value)
 

@@ -3,6 +3,7 @@
 from typing import Any
 
 from django.db.models import QuerySet
+from django.utils.translation import gettext as _
 from drf_spectacular.utils import OpenApiExample, extend_schema
 from rest_framework import generics, serializers, status
 from rest_framework.request import Request
@@ -132,7 +133,7 @@ class EnvironmentDetail(generics.RetrieveUpdateAPIView[Environment]):
     def perform_update(self, serializer: serializers.BaseSerializer[Environment]) -> None:
         changes = dict(serializer.validated_data)
         if "name" in changes:
-            raise Missing("An environment keeps its name.")
+            raise Missing(_("An environment keeps its name."))
         if target := changes.pop("target", None):
             changes["target_id"] = target.pk
         services.edit_environment(actor=self.request.actor, environment=self.get_object(), **changes)

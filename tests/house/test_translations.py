@@ -1,5 +1,6 @@
 """Every text for people goes through gettext, and the Chinese catalogue has all of them."""
 
+import ast
 import re
 from collections.abc import Iterator
 from functools import cache
@@ -13,7 +14,7 @@ from django.utils.translation import to_locale
 from apps.core.translations.catalogues import compile_catalogue, is_translated, load, mismatched_parts, path_of
 from apps.core.translations.extraction import Text, find_texts, read_python, read_template
 from tests.cast import Cast
-from tests.house.sources import ROOT, read_templates
+from tests.house.sources import ROOT, Source, read_sources, read_templates
 
 CHINESE = re.compile(r"[\u4e00-\u9fff]")
 CATALOGUES = [path_of(settings.LOCALE_PATHS[0], to_locale(code)) for code, _ in settings.LANGUAGES if code != "en"]
@@ -29,6 +30,9 @@ TAG = re.compile(r"\{%.*?%\}|\{\{.*?\}\}", re.DOTALL)
 ELEMENT = re.compile(r"<[^>]*>")
 TOLD = re.compile(r"""\s(?:title|label|text|hint|alt|placeholder|aria-label|unit|data-confirm)="([^"]*)\"""")
 WORD = re.compile(r"[A-Za-z]{2,}")
+
+SPEAKING = {"NotAllowed", "Missing", "StateConflict", "Invalid", "TooLarge", "Unavailable", "ToolError", "Message"}
+READ = {"advice", "label", "verbose_name", "empty_label"}
 
 
 @cache
@@ -109,3 +113,28 @@ def test_models_page_speaks_the_language_of_the_person(client: Client, cast: Cas
 def visible_lines(page: str) -> list[str]:
     body = page[page.index("<main") : page.index("</main>")]
     return [line for line in ELEMENT.sub("\n", NOT_TEXT.sub("", body)).splitlines() if line.strip()]
+
+
+def test_refusals_and_forms_say_nothing_untranslated() -> None:
+    bare = [where for source in read_sources() if is_spoken(source.name) for where in find_bare_texts(source)]
+    assert not bare, bare
+
+
+def is_spoken(name: str) -> bool:
+    return name.startswith(("apps/", "worker/")) and not name.endswith("/fake.py")  # a fake speaks to tests alone
+
+
+def find_bare_texts(source: Source) -> Iterator[str]:
+    """Literal sentences where a person reads them: in refusals and messages, as labels of forms and models."""
+    for call in (node for node in ast.walk(source.tree) if isinstance(node, ast.Call)):
+        name = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
+        told = [*call.args[:1]] if name in SPEAKING else []
+        told += [keyword.value for keyword in call.keywords if keyword.arg in READ]
+        if any(set(WORD.findall(literal(part))) - SAME_EVERYWHERE for part in told):
+            yield f"{source.name}:{call.lineno}"
+
+
+def literal(node: ast.expr) -> str:
+    """What a string says by itself, without what is put into it; nothing for any other expression."""
+    parts = node.values if isinstance(node, ast.JoinedStr) else [node]
+    return " ".join(str(part.value) for part in parts if isinstance(part, ast.Constant) and part.value is not None)

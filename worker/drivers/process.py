@@ -41,9 +41,9 @@ class ProcessDriver(Driver):
         disk = Message(gettext_noop("%(gib).1f GiB free"), {"gib": node.disk_free_bytes / (1 << 30)})
         memory = Message(gettext_noop("%(gib).1f GiB free"), {"gib": node.memory_free_bytes / (1 << 30)})
         return [
-            CheckLine("sandbox", self.wall is not sandbox.UNWALLED, self.wall.description),
-            CheckLine("disk", node.disk_free_bytes > _ENOUGH_DISK, disk),
-            CheckLine("memory", node.memory_free_bytes > _ENOUGH_DISK // 2, memory),
+            CheckLine(gettext_noop("sandbox"), self.wall is not sandbox.UNWALLED, self.wall.description),
+            CheckLine(gettext_noop("disk"), node.disk_free_bytes > _ENOUGH_DISK, disk),
+            CheckLine(gettext_noop("memory"), node.memory_free_bytes > _ENOUGH_DISK // 2, memory),
         ]
 
     def nodes(self) -> list[Node]:

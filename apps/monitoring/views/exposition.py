@@ -6,6 +6,7 @@ from django.contrib.auth.decorators import login_not_required
 from django.db.models import Count, Min
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
@@ -39,7 +40,7 @@ ROWS: dict[Job, type[Leased]] = {
 def metrics(request: HttpRequest) -> HttpResponse:
     """What this process counted, and what waits in the database at this moment."""
     if not may_ask(request):
-        raise Missing("There is nothing here.")
+        raise Missing(_("There is nothing here."))
     return HttpResponse(generate_latest(REGISTRY) + generate_latest(Backlog()), content_type=CONTENT_TYPE_LATEST)
 
 
