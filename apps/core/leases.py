@@ -61,6 +61,12 @@ def write(row: Row, **facts: Any) -> None:
         setattr(row, name, value)
 
 
+def forfeit(model: type[Row]) -> int:
+    """End every lease, for the start of an only worker: whoever holds one is dead, and fences stop a ghost's writes."""
+    held = model._default_manager.filter(lease_until__gt=Now())
+    return held.update(lease_until=None, fence=F("fence") + 1)
+
+
 def renew(row: Leased, *, seconds: float) -> None:
     write(row, lease_until=Now() + timedelta(seconds=seconds))
 

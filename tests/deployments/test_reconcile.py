@@ -5,8 +5,9 @@ from collections.abc import Callable
 import pytest
 from django.db import DatabaseError, transaction
 
+from apps.core import leases
 from apps.core.errors import NotAllowed, StateConflict
-from apps.deployments import selectors
+from apps.deployments import observing, selectors
 from apps.deployments import services as deployments
 from apps.deployments.models import Deployment, Replica, Route
 from apps.library.models import ModelVersion
@@ -122,6 +123,30 @@ def test_a_target_that_does_not_answer_changes_nothing_and_is_asked_again(
     target.unreachable = None
     Deployment.objects.update(due_at=None)
     assert look(deployment).conditions == {"healthy": 1}
+
+
+def test_a_worker_killed_in_the_middle_is_continued_by_the_next(
+    cast: Cast, endpoint: Endpoint, target: FakeTarget, built: Built, look: Look
+) -> None:
+    deployment = start(cast, built())
+    ghost = observing.begin_reconcile(deployment.pk)
+    assert ghost is not None
+    assert look(deployment, times=3).phase == "pending", "the lease keeps others out"
+    leases.forfeit(Deployment)
+    assert look(deployment, times=3).phase == "running"
+    with pytest.raises(StateConflict):
+        observing.finish_wanted(ghost)
+
+
+def test_a_deployment_that_kills_its_workers_is_parked(cast: Cast, endpoint: Endpoint, built: Built) -> None:
+    deployment = start(cast, built())
+    for _ in range(observing.PARK_AFTER):
+        assert observing.begin_reconcile(deployment.pk) is not None
+        leases.forfeit(Deployment)
+    assert observing.begin_reconcile(deployment.pk) is None
+    deployment.refresh_from_db()
+    assert "parked" in deployment.conditions
+    assert not leases.due(Deployment).exists()
 
 
 def test_scaling_adds_and_drains_replicas(

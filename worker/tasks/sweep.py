@@ -18,7 +18,7 @@ from django.db import DatabaseError, close_old_connections, connection
 from apps.core.actors import SYSTEM
 from apps.core.errors import StateConflict
 from apps.core.jobs import Job
-from apps.core.leases import Leased, due
+from apps.core.leases import Leased, due, forfeit
 from apps.deployments import selectors as deployments
 from apps.deployments import services as deploying
 from apps.deployments.models import Deployment
@@ -134,6 +134,8 @@ class Sweeper(threading.Thread):
 def start_sweeper(**_: Any) -> None:
     if not settings.SLIPWAY_EMBEDDED:
         return
+    for model in ROWS.values():
+        forfeit(model)
     sweeper = Sweeper()
     task_postrun.connect(sweeper.forget, weak=False)
     worker_shutting_down.connect(lambda **_: sweeper.stopping.set(), weak=False)
