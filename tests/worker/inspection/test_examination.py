@@ -4,6 +4,7 @@ import json
 import os
 import pickle
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,9 @@ from tests.worker.inspection.examining import Report, examined
 from tests.worker.inspection.malice import zipped
 from tests.worker.inspection.test_formats import graph
 from worker import sandbox
+from worker.inspection import intake, probing, serving
+from worker.sandbox import Outcome
+from worker.specs import SourceFile
 
 PASSENGERS = Path(__file__).with_name("data") / "passengers.joblib"
 CHECKS = ("content", "safety", "sandbox", "load", "signature", "predict", "convert", "profile")
@@ -261,3 +265,53 @@ def test_evidence_is_plain_json_and_every_sentence_fills_in(tmp_path: Path) -> N
             json.dumps(dict(evidence.details), allow_nan=False)
             for message in (evidence.summary, evidence.reason, evidence.advice):
                 assert message is None or (str(message) and json.dumps(message.to_json()))
+
+
+def test_a_conversion_that_takes_the_process_down_leaves_the_native_way(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The real probe, whose first run is made to look killed in the middle of converting."""
+    real = probing.run
+
+    def killed_once(probe: str, request: dict[str, Any], *rest: Any) -> Iterator[probing.Event | Outcome]:
+        for event in real(probe, request, *rest):
+            is_first = probe == "examining" and not request.get("is_native")
+            if is_first and isinstance(event, probing.Event) and event.check == "convert" and event.state != "running":
+                continue
+            yield (
+                Outcome(None, 9, False, 1.0, b"", "", 0, "memory") if is_first and isinstance(event, Outcome) else event
+            )
+
+    monkeypatch.setattr(probing, "run", killed_once)
+    report = examined(tmp_path, {"m.pkl": pickle.dumps(LogisticRegression(max_iter=500).fit(zoo.X, zoo.Y))})
+    assert report.verdict.accepted, told(report)
+    assert report.verdict.served_format == "skops"
+    assert report.checks["convert"].state == "warned"
+    assert "ended early" in str(report.checks["convert"].reason)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        *(b"", b"[]", b"null", b"{", b"\xff\xfe", b"[" * 100_000),
+        *(b'{"check": "load"}', b'{"check": "load", "state": "done"}', b'{"state": "passed", "x": 1}'),
+        *(
+            b'{"check": "load", "state": "passed", "seconds": NaN}',
+            b'{"check": "load", "state": "passed", "facts": []}',
+        ),
+        *(b'{"check": "' + b"x" * 50 + b'", "state": "passed"}', b'{"check": 1, "state": "passed"}'),
+        b'{"check": "load", "state": "passed", "facts": {"a": ' + b"[" * 20 + b"]" * 20 + b"}}",
+    ],
+    ids=range(14),
+)
+def test_a_report_of_another_shape_is_not_believed(line: bytes) -> None:
+    with pytest.raises(probing.Garbled):
+        probing.parse(line)
+
+
+def test_a_link_left_in_place_of_the_converted_file_is_not_followed(tmp_path: Path) -> None:
+    (tmp_path / "m.onnx").write_bytes(graph())
+    found = intake.take_in((SourceFile(tmp_path / "m.onnx", "m.onnx", "", 1),), tmp_path)
+    (tmp_path / "model.onnx").symlink_to("/etc/passwd")
+    with pytest.raises(probing.Garbled):
+        serving.choose(found, {"served": "onnx", "file": "model.onnx"}, tmp_path)

@@ -16,7 +16,6 @@ from worker.inspection.probes import columns
 from worker.inspection.probes.models import Arrays, Origin, Tensor, datatype_of
 from worker.inspection.probes.reporting import Failure
 
-
 _RENAMED = {"copy_reg": "copyreg", "__builtin__": "builtins"}  # Python 2 names that protocol 2 still writes
 
 
