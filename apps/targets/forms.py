@@ -60,6 +60,7 @@ class EnvironmentForm(forms.ModelForm):
     class Meta:
         model = Environment
         fields = ("name", "description", "target", "approvals_required", "starts_by_itself", "approval_days")
+        labels = {"target": _("Target")}
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
