@@ -15,6 +15,7 @@ from celery.signals import task_postrun, worker_ready, worker_shutting_down
 from django.conf import settings
 from django.db import DatabaseError, close_old_connections, connection
 
+from apps.audit.services import verify_chain
 from apps.core.actors import SYSTEM
 from apps.core.errors import StateConflict
 from apps.core.jobs import Job
@@ -66,6 +67,7 @@ ROUNDS: dict[str, Callable[[], Any]] = {
     "clear_orphans": clear_orphans,
     "expire_releases": expire_releases,
     "expire_uploads": expire_uploads,
+    "verify_audit": verify_chain,
 }
 
 
