@@ -172,7 +172,7 @@ def test_several_files_are_downloaded_as_a_zip(dana: APIClient, upload_version: 
     assert {name: packed.read(name) for name in packed.namelist()} == files
     one = dana.get(f"{BASE}digits/versions/1/download/", {"file": "weights/w.bin"})
     assert one["Content-Disposition"] == 'attachment; filename="w.bin"'
-    one.close()
+    assert b"".join(one.streaming_content) == files["weights/w.bin"]  # type: ignore[attr-defined]
     assert dana.get(f"{BASE}digits/versions/1/download/", {"file": "../secret"}).status_code == 404
 
 
