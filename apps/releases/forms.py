@@ -68,5 +68,13 @@ class DecisionForm(forms.Form):
 
     subject = forms.CharField(min_length=64, max_length=64, widget=forms.HiddenInput)
     note = forms.CharField(
-        label=_("Comment"), widget=forms.Textarea(attrs={"rows": 3}), max_length=10_000, required=False
+        label=_("Comment"),
+        widget=forms.Textarea(attrs={"rows": 3}),
+        max_length=10_000,
+        error_messages={"required": _("A rejection needs a comment.")},
     )
+    use_required_attribute = False  # one form, two buttons: an approval needs none
+
+    def __init__(self, *args: Any, needs_note: bool = False, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["note"].required = needs_note
