@@ -8,6 +8,7 @@ from apps.core.pages import render_page
 from apps.core.web import PageRequest
 from apps.deployments import selectors
 from apps.deployments.timeline import is_moving, timeline, total_seconds
+from apps.library.selectors import get_model, get_version
 from apps.releases.difference import differences
 from apps.releases.selectors import get_release, last_build
 
@@ -53,6 +54,7 @@ def release_progress(request: PageRequest, project: str, pk: int) -> HttpRespons
 def running_for_version(request: PageRequest, project: str, model: str, number: int) -> HttpResponse:
     """Where a version runs now (for its page)."""
     room = get_project(request.actor, project, "endpoint.view")
+    get_version(request.actor, room, model, number)
     rows = selectors.running_for(room, model, number)
     return render_page(request, "deployments/_running.html", {"project": room, "rows": rows})
 
@@ -61,5 +63,6 @@ def running_for_version(request: PageRequest, project: str, model: str, number: 
 def running_for_model(request: PageRequest, project: str, model: str) -> HttpResponse:
     """Where any version of a model runs now (for its page)."""
     room = get_project(request.actor, project, "endpoint.view")
+    get_model(request.actor, room, model)
     rows = selectors.running_for(room, model)
     return render_page(request, "deployments/_running.html", {"project": room, "rows": rows})
