@@ -6,7 +6,7 @@ FACTS = {
     # content
     "kind": _("kind"),
     "bytes": _("bytes"),
-    "name": _("file name"),
+    "name": _("name"),
     "layers": _("compressed with"),
     "archive": _("archive"),
     "beside": _("files beside it"),
