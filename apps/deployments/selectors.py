@@ -137,6 +137,15 @@ def running_for(project: Project, model: str, number: int | None = None) -> Quer
     return rows.select_related("endpoint__environment", "release__version__model", "target").order_by("endpoint__name")
 
 
+def running_by_model(project: Project, names: list[str]) -> dict[str, list[Deployment]]:
+    """The wanted deployments of each of these models, in one query; models that run nowhere are left out."""
+    rows = Deployment.objects.filter(project=project, is_wanted=True, release__version__model__name__in=names)
+    found: dict[str, list[Deployment]] = {}
+    for row in rows.select_related("endpoint__environment", "release__version__model", "target"):
+        found.setdefault(row.release.version.model.name, []).append(row)
+    return found
+
+
 @dataclass(frozen=True)
 class EndpointRow:
     """One line of the endpoint list."""

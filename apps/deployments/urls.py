@@ -20,6 +20,7 @@ pages: list[URLPattern] = [  # under /p/<project>/
     path("releases/<int:pk>/start/", deployments.start_release, name="start_release"),
     path("releases/<int:pk>/change/", elsewhere.release_change, name="release_change"),
     path("releases/<int:pk>/progress/", elsewhere.release_progress, name="release_progress"),
+    path("running-models/", elsewhere.running_now, name="running_now"),
     path("models/<slug:model>/running/", elsewhere.running_for_model, name="running_for_model"),
     path("models/<slug:model>/<int:number>/running/", elsewhere.running_for_version, name="running_for_version"),
 ]

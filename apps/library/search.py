@@ -1,26 +1,39 @@
-"""Models, for the search over everything."""
+"""Models and versions, for the search over everything."""
 
 from collections.abc import Iterator
 
+from django.db.models import Q
 from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 
 from apps.accounts.models import Project
 from apps.core.actors import Actor
 from apps.core.search import LIMIT, Hit, offer
-from apps.library.models import MLModel
+from apps.library.models import MLModel, ModelVersion
+
+DIGEST_PREFIX = 8  # characters of a digest that a page shows or a person pastes
 
 
 def find_models(actor: Actor, project: Project, text: str) -> Iterator[Hit]:
-    """Models of the project by name or description; “digits v3” and “digits/3” lead to the version."""
-    name, _space, number = text.replace("/", " ").partition(" ")
-    rows = MLModel.objects.visible_to(actor).filter(project=project, name__icontains=name).order_by("name")
+    """Models of the project by name."""
+    rows = MLModel.objects.visible_to(actor).filter(project=project, name__icontains=text).order_by("name")
     for model in rows[:LIMIT]:
         yield Hit(model.name, _("Model"), "box", reverse("library:model", args=[project.slug, model.name]))
-        wanted = number.strip().lstrip("v")
-        if wanted.isdigit() and model.versions.filter(number=int(wanted)).exists():
-            href = reverse("library:version", args=[project.slug, model.name, int(wanted)])
-            yield Hit(f"{model.name} v{wanted}", _("Version"), "box", href)
+
+
+def find_versions(actor: Actor, project: Project, text: str) -> Iterator[Hit]:
+    """Versions by name (“digits v3”, “digits/3”) or by the beginning of their digest."""
+    name, _space, number = text.replace("/", " ").partition(" ")
+    wanted = Q(model__name__icontains=name, number=int(number.lstrip("v"))) if number.lstrip("v").isdigit() else Q()
+    if len(text) >= DIGEST_PREFIX:
+        wanted |= Q(digest__startswith=text.lower().removeprefix("sha256:"))
+    if not wanted:
+        return
+    rows = ModelVersion.objects.visible_to(actor).filter(wanted, model__project=project).select_related("model")
+    for row in rows.order_by("model__name", "-number")[:LIMIT]:
+        href = reverse("library:version", args=[project.slug, row.model.name, row.number])
+        yield Hit(str(row), _("Version"), "box", href)
 
 
 offer(find_models)
+offer(find_versions)

@@ -91,6 +91,18 @@ def test_the_review_sheet_compares_with_what_runs(
     assert "digits v2" in text
 
 
+def test_the_model_list_asks_once_where_its_models_run(
+    cast: Cast, omar: Client, endpoint: Endpoint, built: Built, look: Look, django_assert_max_num_queries
+) -> None:
+    look(deployments.start_release(actor=cast.actor("omar"), release=built()), times=3)
+    address = page("running_now") + "?model=digits&model=other"
+    omar.get(address)
+    with django_assert_max_num_queries(6):
+        text = omar.get(address).content.decode()
+    assert 'id="runs-digits"' in text
+    assert "runs-other" not in text
+
+
 @pytest.mark.parametrize(
     ("expected", "values", "shape"),
     [

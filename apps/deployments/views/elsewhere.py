@@ -66,3 +66,11 @@ def running_for_model(request: PageRequest, project: str, model: str) -> HttpRes
     get_model(request.actor, room, model)
     rows = selectors.running_for(room, model)
     return render_page(request, "deployments/_running.html", {"project": room, "rows": rows})
+
+
+@require_GET
+def running_now(request: PageRequest, project: str) -> HttpResponse:
+    """Where the models that the address names run now, each for its own cell of the model list."""
+    room = get_project(request.actor, project, "endpoint.view")
+    running = selectors.running_by_model(room, request.GET.getlist("model")[:200])
+    return render_page(request, "deployments/_running_now.html", {"project": room, "running": running})
