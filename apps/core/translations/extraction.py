@@ -2,13 +2,13 @@
 
 import ast
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from django.utils.translation.template import templatize
 
-ROOMS = ("apps", "controlplane", "worker", "templates")
+ROOMS = ("apps", "controlplane", "worker")
 PLAIN = {"_", "gettext", "gettext_lazy", "gettext_noop"}
 PLURAL = {"ngettext", "ngettext_lazy"}
 IN_CONTEXT = {"pgettext", "pgettext_lazy"}
@@ -55,11 +55,11 @@ def read_template(source: str, name: str) -> Iterator[Text]:
         yield from read_python(call)
 
 
-def _files(root: Path) -> Iterable[Path]:
+def _files(root: Path) -> Iterator[Path]:
     for room in ROOMS:
-        for path in (root / room).rglob("*"):
-            if path.suffix in {".py", ".html", ".txt"} and "migrations" not in path.parts and path.is_file():
-                yield path
+        yield from (path for path in (root / room).rglob("*.py") if path.parent.name != "migrations")
+    for ending in ("*.html", "*.txt"):
+        yield from (root / "templates").rglob(ending)
 
 
 def _name(call: ast.Call) -> str:
