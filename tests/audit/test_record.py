@@ -37,6 +37,8 @@ def test_a_rolled_back_change_leaves_no_gap(cast: Cast) -> None:
     ],
 )
 def test_the_database_refuses_to_rewrite_history(cast: Cast, statement: str) -> None:
+    if connection.vendor != "sqlite" and "OR REPLACE" in statement:
+        pytest.skip("only SQLite knows INSERT OR REPLACE")
     with transaction.atomic():
         record(cast.actor("ada"), "project.edited", cast.project)
     with pytest.raises(DatabaseError, match="append-only"), transaction.atomic(), connection.cursor() as cursor:
