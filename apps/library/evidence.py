@@ -10,6 +10,7 @@ from typing import Any
 
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 MAX_TEXT = 4000
 MAX_ITEMS = 2000
@@ -33,7 +34,7 @@ KINDS = {
     "signature": Kind(_("Signature"), _("What goes in and what comes out?"), "arrow-right-left"),
     "predict": Kind(_("Prediction"), _("Does it answer an example?"), "sparkles"),
     "convert": Kind(_("Conversion"), _("Does a faster form give the same answers?"), "repeat-2"),
-    "profile": Kind(_("Profile"), _("How large, how hungry and how fast is it?"), "gauge"),
+    "profile": Kind(pgettext_lazy("of a model", "Profile"), _("How large, how hungry and how fast is it?"), "gauge"),
     "examination": Kind(_("Examination"), _("Could it be examined to the end?"), "stethoscope"),
 }
 EXPECTED = tuple(key for key in KINDS if key != "examination")  # what every upload starts with, in this order

@@ -9,7 +9,7 @@ from django.contrib import messages
 from django.http import HttpResponse, HttpResponseBase
 from django.shortcuts import redirect
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy, pgettext_lazy
 from django.views.decorators.http import require_GET, require_POST
 
 from apps.accounts.models import Project
@@ -32,7 +32,7 @@ _PLAIN_LIST = re.compile(r"\[\n[^\[\]{}]*\]")  # no raw newline stands inside a 
 TABS = {
     "checks": gettext_lazy("Checks"),
     "signature": gettext_lazy("Signature & try"),
-    "profile": gettext_lazy("Profile"),
+    "profile": pgettext_lazy("of a model", "Profile"),
     "card": gettext_lazy("Card"),
     "files": gettext_lazy("Files"),
     "lineage": gettext_lazy("Lineage"),
