@@ -8,6 +8,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from apps.core.errors import StateConflict
+from apps.core.looks import look_of
 
 Moves = Mapping[str, frozenset[str]]
 Row = TypeVar("Row", bound=Model)
@@ -21,7 +22,8 @@ def advance(row: Row, to: str, *, column: str = "state", **facts: Any) -> Row:
     """
     now_at = getattr(row, column)
     if to not in row.MOVES.get(now_at, frozenset()):  # type: ignore[attr-defined]
-        raise StateConflict(_("This is %(state)s and cannot become %(to)s.") % {"state": now_at, "to": to})
+        said = {"state": look_of(now_at).word, "to": look_of(to).word}
+        raise StateConflict(_("This is %(state)s and cannot become %(to)s.") % said)
     values = {column: to, **facts}
     if any(f.name == "updated_at" for f in row._meta.concrete_fields):
         values["updated_at"] = timezone.now()
