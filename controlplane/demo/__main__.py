@@ -21,8 +21,9 @@ from controlplane.demo import people, story, traffic  # noqa: E402
 def main() -> None:
     home = Path(settings.SLIPWAY_HOME)
     folder, card = home / "demo", home / "demo.json"
-    say("training models on real data …")
-    story.train(folder)
+    if not story.is_trained(folder):
+        say("training models on real data …")
+        story.train(folder)
     if not card.exists():
         write_card(card, tell(folder))
     facts = json.loads(card.read_text())
