@@ -20,7 +20,7 @@ from apps.gateway.exchanges import STATUS_LINES, Exchange
 from apps.gateway.refusals import CLOSE, Refusal, malformed
 from apps.gateway.requests import accept_request_id
 
-_LINGER_BYTES = 4 << 20
+_LINGER_BYTES = 64 << 20
 _ASGI = {"version": "3.0", "spec_version": "2.3"}
 _EXTENSIONS: dict[str, dict[object, object]] = {ANSWER: {}}
 
