@@ -105,7 +105,13 @@ class Machine:
         return self.take(stop + 1 - self.pos)[:-1].decode("utf-8", "replace")
 
     def text(self, count: int) -> None:
-        self.push(self.take(count).decode("utf-8", "surrogatepass") if count <= NAME_LENGTH else Text(self.skip(count)))
+        if count > NAME_LENGTH:
+            self.push(Text(self.skip(count)))
+            return
+        try:
+            self.push(self.take(count).decode("utf-8", "surrogatepass"))
+        except UnicodeDecodeError as error:
+            raise Broken("a text is not UTF-8") from error
 
     def blob(self, count: int) -> None:
         if count <= NAME_LENGTH:

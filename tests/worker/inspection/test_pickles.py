@@ -26,6 +26,7 @@ from worker.inspection.pickle_values import Broken, Forbidden
 
 MARKER = Path("/tmp/slipway-malice-marker")
 CORPUS = list(malice.files(MARKER))
+SMALL = pickle.dumps(LogisticRegression().fit(zoo.X[20:40], zoo.Y[20:40]))
 
 
 def test_the_corpus_is_large_and_armed(tmp_path: Path) -> None:
@@ -107,17 +108,17 @@ def test_the_version_of_the_library_is_read_without_opening() -> None:
     assert found.versions == {__import__("sklearn").__version__}
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=1500, deadline=None)
 @given(st.data())
 def test_damaged_pickles_are_refused_and_never_break_the_machine(data: st.DataObject) -> None:
-    original = bytearray(pickle.dumps(LogisticRegression().fit(zoo.X[:20], zoo.Y[:20] % 2 + (zoo.X[:20, 0] > 5))))
+    original = bytearray(SMALL)
     for _ in range(data.draw(st.integers(1, 4))):
         original[data.draw(st.integers(0, len(original) - 1))] = data.draw(st.integers(0, 255))
     with suppress(Broken, Forbidden):
         pickles.walk(bytes(original), allowlist.load())
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=1500, deadline=None)
 @given(st.binary(max_size=300))
 def test_any_bytes_are_judged_without_an_accident(data: bytes) -> None:
     with suppress(Broken, Forbidden):
