@@ -18,7 +18,7 @@ def as_matrix(inputs: Sequence[Array], dtype: DTypeLike) -> Array:
 
 def fit_output(values: Any, tensor: Tensor) -> Array:
     """The library's answer in the rank that the signature promises: [rows] and [rows, 1] are the same numbers."""
-    array: Array = np.asarray(values)
+    array: Array = values.toarray() if hasattr(values, "toarray") else np.asarray(values)  # some answer sparse
     if array.ndim == len(tensor.shape):
         return array
     if array.ndim == 1:
