@@ -37,7 +37,7 @@ stdout_logfile_maxbytes=10MB
 stdout_logfile_backups=3
 redirect_stderr=true
 autorestart={autorestart}
-startsecs=1
+startsecs={start_seconds}
 startretries=1000000
 stopwaitsecs={stop_seconds}
 killasgroup=true
@@ -105,6 +105,7 @@ def _write_config(root: Path, parts: list[Part]) -> str:
             command=_escape(shlex.join(part.command)),
             root=_escape(root),
             autorestart="unexpected" if part.is_one_shot else "true",
+            start_seconds=0 if part.is_one_shot else 1,  # what is soon done has not failed
             stop_seconds=STOP_SECONDS,
         )
         for part in parts
