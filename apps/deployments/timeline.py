@@ -70,5 +70,7 @@ def _of_build(build: Build) -> list[Line]:
 
 
 def _of_step(step: Step) -> Line:
-    seconds = ((step.finished_at or timezone.now()) - step.started_at).total_seconds()
+    seconds = None  # an event takes no time
+    if step.finished_at != step.started_at:
+        seconds = ((step.finished_at or timezone.now()) - step.started_at).total_seconds()
     return Line(step.name, step.state, seconds, step.started_at, step.detail, step.log)

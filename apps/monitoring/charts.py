@@ -7,6 +7,7 @@ are UTC and drawn in the reader's own zone. ``uirevision`` is the span: zoom sur
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import zip_longest
 from typing import Any
 
 from django.utils.translation import gettext as _
@@ -20,6 +21,9 @@ SEVERITY_COLOURS = {"info": INFO, "warning": WARN, "critical": BAD}
 
 #: A threshold this many times above everything measured isn't drawn: it would press the lines flat.
 FAR = 4
+
+#: The share of the time axis that the label of a mark takes.
+MARK_ROOM = 0.05
 
 Values = Sequence[float | None]
 Figure = dict[str, Any]
@@ -90,6 +94,7 @@ def figure(
                 **({} if lines else {"range": [moment(span.start), moment(span.end)]}),
                 "showgrid": False,
                 "nticks": 6,
+                "tickangle": 0,
                 "hoverformat": _("%d %b %H:%M") if span.step >= 3600 else "%H:%M:%S",
             },
             "yaxis": _value_axis(highest, unit, most),
@@ -99,7 +104,7 @@ def figure(
                 *(_threshold_line(threshold) for threshold in thresholds),
             ],
             "annotations": [
-                *(_mark_label(mark) for mark in marks),
+                *(_mark_label(mark) for mark in _apart(marks, span)),
                 *(_threshold_label(threshold) for threshold in thresholds),
             ],
         },
@@ -150,7 +155,17 @@ def _value_axis(highest: float, unit: str, most: float | None) -> dict[str, Any]
         axis["range"] = [0, 1]
     if unit == "%":
         axis |= {"ticksuffix": "%", "tickformat": "~g"}
+    elif not unit and highest <= 5:  # what has no unit is counted
+        axis["dtick"] = 1
     return axis
+
+
+def _apart(marks: Sequence[Mark], span: Span) -> list[Mark]:
+    """The marks whose labels have room beside the next one's; of those that crowd, the latest speaks."""
+    room = (span.end - span.start) * MARK_ROOM
+    ordered = sorted(marks, key=lambda mark: mark.at)
+    following = [mark.at for mark in ordered[1:]]
+    return [mark for mark, after in zip_longest(ordered, following) if after is None or after - mark.at >= room]
 
 
 def _mark_line(mark: Mark) -> dict[str, Any]:

@@ -27,6 +27,7 @@ def main() -> None:
     if not card.exists():
         write_card(card, tell(folder))
     facts = json.loads(card.read_text())
+    wait_for_answer(facts, folder)
     print_card(facts)
     traffic.send_for_ever(callers(facts, folder), facts["keys"]["invoke"])
 

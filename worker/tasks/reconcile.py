@@ -78,7 +78,8 @@ def run_unwanted(deployment: Deployment, driver: Driver) -> None:
 
 
 def start_replica(deployment: Deployment, driver: Driver, row: Replica, before: ReplicaStatus | None) -> None:
-    observing.open_step(deployment, "start")
+    if deployment.live_at is None:
+        observing.open_step(deployment, "start")
     if before is not None:
         driver.stop(row.name, drain_seconds=0.0)
     status = driver.start(replica_spec(deployment, row))
@@ -118,7 +119,6 @@ def remove_replica(deployment: Deployment, driver: Driver, name: str) -> None:
 def follow_steps(deployment: Deployment) -> None:
     """Keep the timeline: the start ends when every replica has been started, the wait for health when all are well."""
     if deployment.live_at is not None:
-        observing.close_step(deployment, "start")
         return
     rows = deployment.replica_set.filter(index__lt=deployment.replicas)
     if not rows.filter(started_at__isnull=True).exists():
