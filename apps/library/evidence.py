@@ -42,7 +42,7 @@ EXPECTED = tuple(key for key in KINDS if key != "examination")  # what every upl
 
 def kind_of(key: str) -> Kind:
     """How a check of this key is shown; one we have no name for is shown by its key."""
-    return KINDS.get(key) or Kind(key, "", "circle-help")
+    return KINDS.get(key) or Kind(key, "", "circle-question-mark")
 
 
 def plain(value: Any, depth: int = 0) -> Any:
