@@ -20,7 +20,7 @@ from tests import world
 from tests.cast import Cast
 from tests.monitoring.traffic import serving
 
-CHANNEL = {"name": "Room", "kind": "webhook", "config": {"url": "https://example.com/hook"}}
+CHANNEL: dict[str, Any] = {"name": "Room", "kind": "webhook", "config": {"url": "https://example.com/hook"}}
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ def furnish(cast: Cast) -> Furniture:
         "upload_id": create_upload(cast).pk,
     }
     release = {"pk": waiting.pk}
-    places = {
+    places: dict[str, dict[str, Any]] = {
         "": common,
         "accounts:member": {"pk": Membership.objects.get(user=cast.user("rhea")).pk},
         "accounts:invitation": {"pk": invitation.pk},

@@ -18,7 +18,7 @@ Open = Callable[[str], Visitor]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Journeys share one stack, so they run in one process."""
+    """Journeys share one stack, so they run in one process (with ``--dist loadgroup``)."""
     here = Path(__file__).parent
     for item in items:
         if here in item.path.parents:

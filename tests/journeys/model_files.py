@@ -44,7 +44,7 @@ def doubling() -> onnx.ModelProto:
         "double",
         [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["batch", 4])],
         [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["batch", 4])],
-        [numpy_helper.from_array(np.float32([2.0]), "two")],
+        [numpy_helper.from_array(np.array([2.0], np.float32), "two")],
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)])
     model.ir_version = 8

@@ -33,9 +33,12 @@ def start(home: Path) -> Iterator[Stack]:
         up.wait_for("Ctrl-C stops everything", 5)
         link = re.search(r"first administrator at (http://[^/]+)(/\S+)", up.output)
         assert link is not None, up.output
-        yield Stack(home, link[1], f"http://127.0.0.1:{up.gateway_port}", link[2])
+        running = Stack(home, link[1], f"http://127.0.0.1:{up.gateway_port}", link[2])
+        yield running
+        replicas = running.find_replicas().values()
         assert up.interrupt() == 0, up.output
         assert find_marked(home) == []
+        assert [pid for pid in replicas if Path(f"/proc/{pid}").exists()] == []
     finally:
         for pid in [*find_marked(home), *([up.process.pid] if up.process.poll() is None else [])]:
             os.kill(pid, signal.SIGKILL)

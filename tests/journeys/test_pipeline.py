@@ -39,6 +39,7 @@ def uploaded(api: str, versions: str, key: str, files: Path) -> Any:
     about = {"filename": "double.onnx", "project": steps.PROJECT}
     uploader = client.uploader(str(files / "double.onnx"), metadata=about, chunk_size=64)
     uploader.upload()
+    assert uploader.url is not None
     upload_id = uploader.url.rstrip("/").rpartition("/")[2]
     made = call(versions, key=key, body={"upload": upload_id, "labels": {"commit": "4f1c2aa"}})
     assert made.status == 201, made.content
