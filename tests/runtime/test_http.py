@@ -170,9 +170,9 @@ def test_compressed_requests_and_answers(digits: Replica, compress: Callable[[by
     [
         ("br", b"x", 415, "gzip and deflate"),
         ("gzip", b"not compressed", 400, "damaged"),
-        ("gzip", gzip.compress(body_for(0))[:-9], 400, "damaged"),
-        ("gzip", gzip.compress(b" " * (1 << 20)), 413, "expands"),
-        ("gzip", gzip.compress(b"{}") * 2, 400, "damaged"),
+        ("gzip", gzip.compress(body_for(0), mtime=0)[:-9], 400, "damaged"),
+        ("gzip", gzip.compress(b" " * (1 << 20), mtime=0), 413, "expands"),
+        ("gzip", gzip.compress(b"{}", mtime=0) * 2, 400, "damaged"),
     ],
 )
 def test_compressed_bodies_are_bounded(digits: Replica, coding: str, body: bytes, status: int, expected: str) -> None:
