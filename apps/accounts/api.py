@@ -56,7 +56,7 @@ class KeySerializer(serializers.ModelSerializer[ApiKey]):
     state = serializers.CharField(read_only=True)
     scopes = serializers.ListField(child=serializers.CharField(max_length=80), allow_empty=False)
     days = serializers.IntegerField(write_only=True, default=DEFAULT_DAYS, min_value=1, max_value=MAX_DAYS)
-    rate_per_minute = serializers.IntegerField(default=6000, min_value=1, max_value=1_000_000)
+    rate_per_minute = serializers.IntegerField(default=60_000, min_value=1, max_value=1_000_000)
 
     class Meta:
         model = ApiKey

@@ -129,7 +129,7 @@ class ApiKey(models.Model):
     name = models.CharField(_("name"), max_length=80)
     project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="keys")
     scopes = models.JSONField(default=list)  # invoke:<endpoint>, read, upload, propose, deploy
-    rate_per_minute = models.PositiveIntegerField(_("requests per minute"), default=6000)
+    rate_per_minute = models.PositiveIntegerField(_("requests per minute"), default=60_000)
     created_by = models.ForeignKey(User, on_delete=models.PROTECT, related_name="+")
     created_at = models.DateTimeField(auto_now_add=True)
     expires_at = models.DateTimeField()

@@ -36,7 +36,9 @@ def tell(folder: Path) -> dict[str, Any]:
     """Take the models along the public way; returns what ``demo.json`` says."""
     cast = people.gather()
     scores = json.loads((folder / "scores.json").read_text())
-    invoke = accounts.issue_key(actor=cast.actor("ada"), project=cast.project, name="Demo traffic", scopes=["invoke:*"])
+    invoke = accounts.issue_key(
+        actor=cast.actor("ada"), project=cast.project, name="Demo traffic", scopes=["invoke:*"], rate_per_minute=600_000
+    )
     pipeline = accounts.issue_key(
         actor=cast.actor("ada"), project=cast.project, name="CI pipeline", scopes=["read", "upload", "propose"]
     )

@@ -19,7 +19,7 @@ from apps.core.errors import Invalid, NotAllowed, StateConflict
 
 DEFAULT_DAYS = 90
 MAX_DAYS = 365
-DEFAULT_RATE = 6000
+DEFAULT_RATE = 60_000  # a minute
 INVOKE = re.compile(r"invoke:(\*|[a-z0-9_-]{1,64})", re.IGNORECASE)
 
 
@@ -39,7 +39,7 @@ def issue_key(
     name: str,
     scopes: Sequence[str],
     days: int = DEFAULT_DAYS,
-    rate_per_minute: int = 6000,
+    rate_per_minute: int = DEFAULT_RATE,
 ) -> Issued:
     """Make a key for ``scopes``: ``invoke:<endpoint>`` or ``invoke:*``, read, upload, propose, deploy.
 
