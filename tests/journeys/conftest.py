@@ -17,6 +17,7 @@ from tests.journeys.visitors import OPTIONS, Visitor
 Open = Callable[[str], Visitor]
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Journeys share one stack, so they run in one process (with ``--dist loadgroup``)."""
     here = Path(__file__).parent

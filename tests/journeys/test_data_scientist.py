@@ -38,6 +38,16 @@ def test_version_page_tells_what_the_model_takes_and_how_well_it_was_converted(d
     expect(dana.page.get_by_role("main")).to_contain_text("FP32")
 
 
+def test_name_with_markup_is_refused_beside_its_field(dana: Visitor, files: Path) -> None:
+    dana.go(f"{steps.ROOM}/upload/")
+    dana.drop(files / "double.onnx")
+    expect(dana.page.locator("[data-state=done]")).to_have_count(1)
+    dana.page.get_by_label("Model", exact=True).fill("<img src=x>")
+    dana.press("Create version")
+    expect(dana.page.get_by_text("“<img src=x>” cannot be the name of a model.")).to_be_visible()
+    expect(dana.page.get_by_label("Model", exact=True)).to_have_value("<img src=x>")
+
+
 def test_script_in_a_card_and_in_a_description_is_only_text(dana: Visitor, files: Path) -> None:
     path = steps.upload(dana, files / "double.onnx", files / "README.md", model="inert", description=f"Ahoy {SCRIPT}")
     expect(dana.page.get_by_text("Ahoy <img src=x")).to_be_visible()
