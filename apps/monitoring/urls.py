@@ -6,6 +6,7 @@ from apps.monitoring.views import alerts, channels, charts, overview
 pages: list[URLPattern] = [  # under /p/<project>/
     path("", overview.overview, name="overview"),
     path("badges/", overview.badges, name="badges"),
+    path("endpoint-figures/", overview.endpoint_figures, name="endpoint_figures"),
     path("monitoring/", charts.monitoring, name="monitoring"),
     path("monitoring/<slug:endpoint>/charts/", charts.endpoint_charts, name="endpoint_charts"),
     path("alerts/", alerts.alerts, name="alerts"),

@@ -132,3 +132,11 @@ def test_samples_carry_the_request_and_no_key() -> None:
     assert all("slw_" not in sample.code for sample in made)
     compile(made[1].code, "sample", "exec")
     compile(made[2].code, "sample", "exec")
+
+
+def test_a_request_nested_without_end_is_refused_and_breaks_nothing(
+    cast: Cast, omar: Client, endpoint: Endpoint, built: Built, look: Look
+) -> None:
+    look(deployments.start_release(actor=cast.actor("omar"), release=built()), times=3)
+    answer = omar.post(page("try_it", "digits"), {"raw": "[" * 100_000})
+    assert answer.status_code == 422

@@ -61,7 +61,7 @@ class _Examination:
 
     def _take_in(self) -> Evidence:
         found = self.found = intake.take_in(self.spec.files, self.spec.scratch)
-        shown = {"format": intake.ACCEPTED[found.model.kind].title, "megabytes": f"{found.model.size / 1e6:.3g}"}
+        shown = {"format": intake.ACCEPTED[found.model.kind].title, "size": outcomes.size_in_words(found.model.size)}
         details = {
             "kind": found.model.kind,
             "bytes": found.model.size,
@@ -71,7 +71,7 @@ class _Examination:
             "beside": list(found.beside),
             "labels": len(found.labels),
         }
-        summary = Message(gettext_noop("%(format)s, %(megabytes)s MB, told by its content"), shown)
+        summary = Message(gettext_noop("%(format)s, %(size)s, told by its content"), shown)
         return Evidence("content", "passed", summary, details=details)
 
     def safety(self) -> Steps:

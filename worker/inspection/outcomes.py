@@ -227,3 +227,11 @@ _SUMMARIES: dict[str, Callable[[Mapping[str, Any]], Message]] = {
     "convert": _say_convert,
     "profile": _say_profile,
 }
+
+
+def size_in_words(size: int) -> str:
+    """A number of bytes in the unit that suits it: 75 B, 13.3 kB, 4.68 MB, 1.2 GB."""
+    for unit, step in (("GB", 10**9), ("MB", 10**6), ("kB", 10**3)):
+        if size >= step:
+            return f"{size / step:.3g} {unit}"
+    return f"{size} B"

@@ -32,7 +32,7 @@ def _posted_request(request: PageRequest, signature: dict[str, Any]) -> dict[str
         return request_from(signature, {k.removeprefix("input:"): str(v) for k, v in request.POST.items()})
     try:
         body = json.loads(request.POST["raw"])
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise Invalid(_("This is not JSON: %(reason)s") % {"reason": error}) from error
     if not isinstance(body, dict):
         raise Invalid(_("An inference request is a JSON object with “inputs”."))

@@ -2,12 +2,14 @@
 
 from django.http import HttpResponse
 from django.shortcuts import render
+from django.utils import timezone
 from django.views.decorators.http import require_safe
 
 from apps.accounts.selectors import get_project
 from apps.core.pages import render_page
 from apps.core.web import PageRequest
 from apps.monitoring import selectors
+from apps.monitoring.overview import cards
 from apps.monitoring.overview import overview as read_overview
 
 
@@ -24,3 +26,10 @@ def badges(request: PageRequest, project: str) -> HttpResponse:
     """The rail's numbers, each swapped into its place."""
     room = get_project(request.actor, project)
     return render(request, "monitoring/_badges.html", {"badges": selectors.badges(request.actor, room)})
+
+
+@require_safe
+def endpoint_figures(request: PageRequest, project: str) -> HttpResponse:
+    """Traffic, p99 and errors of every endpoint, each swapped into its cell of the endpoint list."""
+    room = get_project(request.actor, project)
+    return render(request, "monitoring/_endpoint_figures.html", {"cards": cards(room, [], timezone.now())})
