@@ -67,8 +67,6 @@ INSTALLED_APPS = [
     "django_filters",
     "django_htmx",
     "django_cotton.apps.SimpleAppConfig",
-    "crispy_forms",
-    "crispy_bootstrap5",
     "lucide",
     "csp",
     "django_structlog",
@@ -136,7 +134,6 @@ TEMPLATES = [
     }
 ]
 COTTON_DIR = "cotton"
-CRISPY_ALLOWED_TEMPLATE_PACKS = CRISPY_TEMPLATE_PACK = "bootstrap5"
 
 # Database: SQLite unless told otherwise (house rule: WAL, and IMMEDIATE so that read-then-write never deadlocks)
 DATABASES = {"default": env.db_url("SLIPWAY_DATABASE_URL", f"sqlite:///{SLIPWAY_HOME / 'slipway.sqlite3'}")}
