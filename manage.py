@@ -120,6 +120,8 @@ def prepare(with_tests: bool) -> bool:
             f"Installing packages into {VENV.name}",
             [uv, "sync", "--frozen", "--inexact", "--quiet", "--python", interpreter, *groups],
         )
+        if with_tests:  # ``up`` does this beside the running product
+            step("Compiling what only sandboxes import", [PYTHON, "-m", "controlplane.up.bytecode"])
         STAMP.write_text(json.dumps({"lock": lock_digest(), "dev": with_tests}))
     os.close(folder)
     return True

@@ -30,7 +30,7 @@ def main() -> None:
     for name in PACKAGES:
         spec = find_spec(name)
         if spec and spec.origin:
-            compileall.compile_dir(Path(spec.origin).parent, quiet=2)
+            compileall.compile_dir(Path(spec.origin).parent, quiet=2, workers=0)
 
 
 if __name__ == "__main__":
