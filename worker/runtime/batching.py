@@ -9,6 +9,7 @@ One bad request does not spoil its neighbours: when a joint run fails, each requ
 
 import asyncio
 import time
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -98,7 +99,7 @@ def take_batch(queue: deque[Call], plan: Plan) -> list[Call]:
     return calls
 
 
-class Batcher:
+class Batcher(ABC):
     """Runs calls, tells ``finish`` their outcomes, and records how long they waited and how long the model took."""
 
     def __init__(self, run: Run, plan: Plan, finish: Finish, metrics: Metrics) -> None:
@@ -109,9 +110,9 @@ class Batcher:
         self._queue: deque[Call] = deque()
         self._loop = asyncio.get_running_loop()
 
+    @abstractmethod
     def submit(self, call: Call) -> None:
         """Take a call, whose outcome follows in the event loop. ``Refusal`` when too many wait already."""
-        raise NotImplementedError
 
     def _settle(self, calls: Sequence[Call], outcomes: Sequence[Outcome], started: float, seconds: float) -> None:
         metrics = self._metrics

@@ -1,5 +1,6 @@
 """What XGBoost's and LightGBM's boosters have in common: a matrix in, ``output`` out."""
 
+from abc import ABC, abstractmethod
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,7 @@ from worker.inspection.probes.models import Arrays, Origin, Tensor, datatype_of
 Splits = list[tuple[int, float]]  # column, threshold
 
 
-class Booster:
+class Booster(ABC):
     """A booster with our signature around it. Each library says how it predicts and where its trees split."""
 
     library = ""
@@ -24,11 +25,13 @@ class Booster:
     def predict(self, arrays: Arrays) -> Arrays:
         return {"output": np.asarray(self.compute(arrays["input"]))}
 
+    @abstractmethod
     def compute(self, rows: np.ndarray) -> Any:
-        raise NotImplementedError
+        """The library's own answer for ``rows``."""
 
+    @abstractmethod
     def splits(self) -> Splits:
-        raise NotImplementedError
+        """Where the trees split: column and threshold."""
 
     def learn_outputs(self, answers: Arrays) -> None:
         self.outputs = [Tensor(name, datatype_of(array), (-1, *array.shape[1:])) for name, array in answers.items()]
