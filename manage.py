@@ -67,7 +67,8 @@ def enter_environment(with_tests: bool) -> None:
 def run(command: str, arguments: list[str]) -> None:
     """Carry out ``command``; what it imports is there only now, inside the environment."""
     if command == "test":
-        os.chdir(ROOT)
+        os.chdir(ROOT)  # ``up`` compiles beside the running product; tests would wait for it again and again
+        step("Compiling what only sandboxes import", [sys.executable, "-m", "controlplane.up.bytecode"])
         os.execv(sys.executable, [sys.executable, "-m", "pytest", *spread(arguments), *arguments])
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "controlplane.settings")
     if command == "up":
@@ -120,8 +121,6 @@ def prepare(with_tests: bool) -> bool:
             f"Installing packages into {VENV.name}",
             [uv, "sync", "--frozen", "--inexact", "--quiet", "--python", interpreter, *groups],
         )
-        if with_tests:  # ``up`` does this beside the running product
-            step("Compiling what only sandboxes import", [PYTHON, "-m", "controlplane.up.bytecode"])
         STAMP.write_text(json.dumps({"lock": lock_digest(), "dev": with_tests}))
     os.close(folder)
     return True
