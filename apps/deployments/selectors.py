@@ -9,7 +9,6 @@ from apps.accounts.models import Project
 from apps.core.actors import Actor
 from apps.core.errors import Missing
 from apps.deployments.models import Deployment, Replica, Route
-from apps.library.models import ModelVersion
 from apps.releases.models import Build, Release
 from apps.targets.models import Endpoint
 from apps.targets.selectors import endpoints
@@ -70,24 +69,6 @@ def good(endpoint: Endpoint) -> list[Deployment]:
     for row in _good(endpoint).order_by("-live_at")[:100]:
         seen.setdefault(row.release_id, row)
     return list(seen.values())
-
-
-def running_versions(project: Project) -> dict[int, list[Deployment]]:
-    """For each version that takes traffic: the deployments that run it."""
-    rows = Route.objects.filter(endpoint__project=project, weight__gt=0).select_related(
-        "deployment__endpoint__environment", "deployment__release"
-    )
-    found: dict[int, list[Deployment]] = {}
-    for row in rows:
-        found.setdefault(row.deployment.release.version_id, []).append(row.deployment)
-    return found
-
-
-def where_runs(version: ModelVersion) -> QuerySet[Deployment]:
-    """The deployments of a version that are wanted now."""
-    return Deployment.objects.filter(release__version=version, is_wanted=True).select_related(
-        "endpoint__environment", "target", "release"
-    )
 
 
 def due_starts() -> QuerySet[Release]:
