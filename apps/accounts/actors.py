@@ -5,7 +5,7 @@ from apps.accounts.roles import BY_ROLE, BY_SCOPE, PERMISSIONS, SITE
 from apps.core.actors import Actor
 
 
-def actor_for_user(user: User, *, request_id: str = "", ip: str = "") -> Actor:
+def actor_for_user(user: User, *, fresh: bool = True, request_id: str = "", ip: str = "") -> Actor:
     """The person as an actor: one query for the memberships (an installation's administrator holds all)."""
     if user.is_superuser:
         grants = dict.fromkeys(Project.objects.values_list("pk", flat=True), PERMISSIONS)
@@ -22,6 +22,7 @@ def actor_for_user(user: User, *, request_id: str = "", ip: str = "") -> Actor:
         grants=grants,
         site=site,
         sees_all=user.is_superuser,
+        fresh=fresh,
         request_id=request_id,
         ip=ip,
     )

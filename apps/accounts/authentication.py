@@ -9,8 +9,8 @@ from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from rest_framework import authentication, exceptions
 from rest_framework.request import Request
 
-from apps.accounts.actors import actor_for_key, actor_for_user
-from apps.accounts.middleware import client_ip, request_id
+from apps.accounts.actors import actor_for_key
+from apps.accounts.middleware import actor_of_session, client_ip, request_id
 from apps.accounts.models import ApiKey, User
 from apps.core.keys import matches, parse
 
@@ -23,8 +23,7 @@ class SessionAuthentication(authentication.SessionAuthentication):
     def authenticate(self, request: Request) -> tuple[User, None] | None:
         found = super().authenticate(request)
         if found:
-            actor = actor_for_user(found[0], request_id=request_id(), ip=client_ip(request._request))
-            request.actor = actor  # type: ignore[attr-defined]
+            request.actor = actor_of_session(request._request, found[0])  # type: ignore[attr-defined]
         return found
 
 

@@ -1,5 +1,6 @@
 """What every page needs to know of the person asking: who acts, and in which language."""
 
+import time
 from collections.abc import Callable
 from http import HTTPStatus
 
@@ -19,6 +20,7 @@ from apps.core.actors import Actor
 SEEN_EVERY_SECONDS = 300
 LANGUAGE_KEY = "language"
 PROJECT_KEY = "project"
+PROVEN_KEY = "proven_at"
 
 
 class LanguageMiddleware(LocaleMiddleware):
@@ -64,7 +66,14 @@ def _actor_of(request: HttpRequest) -> Actor:
     if not isinstance(user, User) and not user.is_authenticated:
         return Actor(kind="nobody", id=0, label="")
     _note_seen(request, user)
-    return actor_for_user(user, request_id=request_id(), ip=client_ip(request))
+    return actor_of_session(request, user)
+
+
+def actor_of_session(request: HttpRequest, user: User) -> Actor:
+    """The person signed in, and whether they proved who they are lately enough (``Actor.fresh``)."""
+    proven = time.time() - request.session.get(PROVEN_KEY, 0)
+    fresh = proven < settings.ACCOUNT_REAUTHENTICATION_TIMEOUT
+    return actor_for_user(user, fresh=fresh, request_id=request_id(), ip=client_ip(request))
 
 
 def _note_seen(request: HttpRequest, user: User) -> None:

@@ -16,6 +16,7 @@ class Actor:
 
     ``grants`` maps a project's id to the permission strings held there; ``site`` holds those that are not of any
     project (targets, projects). ``user_id`` is the person behind the session, or the one who made the key.
+    ``fresh`` is False for a session whose password was last asked for too long ago for what cannot be taken back.
     """
 
     kind: str  # person, key, system
@@ -25,6 +26,7 @@ class Actor:
     grants: Mapping[int, frozenset[str]] = field(default_factory=dict)
     site: frozenset[str] = frozenset()
     sees_all: bool = False
+    fresh: bool = True
     request_id: str = ""
     ip: str = ""
 
@@ -43,6 +45,14 @@ class Actor:
             raise NotAllowed(
                 _("Your role does not include “%(permission)s” here.") % {"permission": permission},
                 advice=_("Ask an administrator of this project for a role that does."),
+            )
+
+    def require_fresh(self) -> None:
+        """Raise NotAllowed for a session that somebody may have left open."""
+        if not self.fresh:
+            raise NotAllowed(
+                _("You signed in a while ago, and this step asks for a recent proof that it is you."),
+                advice=_("Confirm your password, then do it again."),
             )
 
 

@@ -75,6 +75,12 @@ class DecisionForm(forms.Form):
     )
     use_required_attribute = False  # one form, two buttons: an approval needs none
 
-    def __init__(self, *args: Any, needs_note: bool = False, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, decision: str = "", actor: Actor | None = None, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.fields["note"].required = needs_note
+        self.fields["note"].required = decision == "reject"
+        self.stale = bool(actor and decision == "approve" and not actor.fresh)
+
+    def clean(self) -> dict[str, Any]:
+        if self.stale:
+            raise forms.ValidationError(_("You signed in a while ago: confirm that it is you, then approve."))
+        return self.cleaned_data

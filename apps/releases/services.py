@@ -63,6 +63,7 @@ def propose(
 @transaction.atomic
 def approve(*, actor: Actor, release: Release, subject: str, note: str = "") -> Release:
     """Record one approval of the subject that was shown; the last one needed sends the release to be built."""
+    actor.require_fresh()
     _review(actor, release, subject, Review.Decision.APPROVE, note)
     record(actor, "release.approved", release, after={"subject": release.subject}, note=note)
     given = release.reviews.filter(decision=Review.Decision.APPROVE, subject=release.subject).count()

@@ -68,7 +68,7 @@ def release(request: PageRequest, project: str, pk: int) -> HttpResponse:
 def decide(request: PageRequest, project: str, pk: int, decision: str) -> HttpResponse:
     """Approve or reject the subject that the form carries."""
     room, row = _find(request, project, pk)
-    form = DecisionForm(request.POST, needs_note=decision == "reject")
+    form = DecisionForm(request.POST, decision=decision, actor=request.actor)
     if not form.is_valid():
         return _sheet(request, room, row, form, status=422)
     act = services.approve if decision == "approve" else services.reject

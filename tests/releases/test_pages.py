@@ -1,13 +1,17 @@
 """The release pages: what a reviewer sees, and what the page does not let through."""
 
+from datetime import timedelta
+
 import pytest
+import time_machine
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 
 from apps.releases import services as releases
 from apps.releases.models import Release
 from tests import world
-from tests.cast import Cast
+from tests.cast import PASSWORD, Cast
 
 
 @pytest.fixture
@@ -46,6 +50,34 @@ def test_approving_on_the_page_approves_what_was_shown(cast: Cast, release: Rele
     assert answer.status_code == 302
     release.refresh_from_db()
     assert release.state == "approved"
+
+
+def test_a_session_left_open_confirms_the_password_before_it_approves(cast: Cast, release: Release) -> None:
+    rhea = cast.user("rhea")
+    rhea.set_password(PASSWORD)
+    rhea.save()
+    client = as_(cast, "rhea")
+    form = {"subject": release.subject, "note": "Looks right to me"}
+    with time_machine.travel(timezone.now() + timedelta(minutes=16)):
+        sheet = client.get(page(cast, "release", release.pk)).content.decode()
+        assert "Approve</button>" not in sheet
+        assert "Confirm it is you" in sheet
+        answer = client.post(page(cast, "approve", release.pk), form)
+        assert answer.status_code == 422
+        assert "Looks right to me" in answer.content.decode()
+        again = f"{reverse('account_reauthenticate')}?next={page(cast, 'release', release.pk)}"
+        assert "Confirm" in client.get(again).content.decode()
+        assert client.post(again, {"password": PASSWORD}).url == page(cast, "release", release.pk)
+        assert client.post(page(cast, "approve", release.pk), form).status_code == 302
+
+
+def test_a_session_left_open_cannot_approve_by_the_api_either(cast: Cast, release: Release) -> None:
+    client = as_(cast, "rhea")
+    address = f"/api/v1/projects/{cast.project.slug}/releases/{release.pk}/approve/"
+    with time_machine.travel(timezone.now() + timedelta(minutes=16)):
+        answer = client.post(address, {"subject": release.subject}, content_type="application/json")
+    assert answer.status_code == 403
+    assert "Confirm your password" in answer.content.decode()
 
 
 def test_a_stale_page_is_told_so(cast: Cast, release: Release) -> None:
