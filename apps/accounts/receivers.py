@@ -29,5 +29,5 @@ def note_sign_out(sender: Any, request: HttpRequest, user: User | None, **_: Any
 @receiver(session_begun)
 @receiver(authentication_step_completed)
 def note_proof(sender: Any, request: HttpRequest, **_: Any) -> None:
-    """Remember when a password or a code was last given in this session: what cannot be undone asks for a recent one."""
+    """Remember when a password or a code was last given in this session: an approval asks for a recent one."""
     request.session[PROVEN_KEY] = time.time()
