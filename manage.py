@@ -67,6 +67,7 @@ def enter_environment(with_tests: bool) -> None:
 def run(command: str, arguments: list[str]) -> None:
     """Carry out ``command``; what it imports is there only now, inside the environment."""
     if command == "test":
+        os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # hundreds of processes would each compile everything anew
         os.chdir(ROOT)  # ``up`` compiles beside the running product; tests would wait for it again and again
         step("Compiling what only sandboxes import", [sys.executable, "-m", "controlplane.up.bytecode"])
         os.execv(sys.executable, [sys.executable, "-m", "pytest", *spread(arguments), *arguments])

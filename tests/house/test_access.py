@@ -3,13 +3,16 @@
 import base64
 import json
 from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
+from unittest import mock
 from urllib.parse import urlencode
 
 import pytest
 from django.db import transaction
 from django.http import HttpResponseBase
+from django.template import Template
 from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver
 
@@ -126,36 +129,46 @@ def test_everybody_gets_in_where_the_table_says_and_nowhere_else(house: House, n
 
 
 def find_faults(house: House, name: str, method: str, line: str | None) -> Iterator[str]:
+    """What answers otherwise than its line says. Who is let in first sees the page itself, the others go unpainted."""
     if line is None:
         if (status := house.knock("I", name, method)) != WRONG_METHOD:
             yield f"is not in the table and answered {status}"
         return
     letters = "N" if line == LETTERS else LETTERS  # where nobody has to be somebody, everybody gets in
+    first = next((letter for letter in line if letter.isalpha()), "")
     for letter, cell in zip(letters, line[-len(letters) :], strict=True):
-        status = house.knock(letter, name, method)
+        with nullcontext() if letter == first else unpainted():
+            status = house.knock(letter, name, method)
         refused = MISSING if cell == "-" else SIGN_IN if letter == "N" else MAY_NOT
         is_right = status < 400 or status in {409, 422} if cell == letter else status == refused
         if not is_right:
             yield f"{letter}: {status}"
 
 
+def unpainted() -> AbstractContextManager[Any]:
+    """Templates come out empty: a page takes longer to paint than to decide who may see it."""
+    return mock.patch.object(Template, "render", return_value="")
+
+
 def test_things_of_another_project_are_not_found_below_ones_own(house: House) -> None:
     found = {}
     for name, methods in TABLE.items():
         if "<slug:project>" in ROUTES[name] and ROUTES[name].count("<") > 1 and name not in SHARED:
-            statuses = {method: house.knock("S", name, method, project="elsewhere") for method in methods}
+            with unpainted():
+                statuses = {method: house.knock("S", name, method, project="elsewhere") for method in methods}
             found[name] = {method: status for method, status in statuses.items() if status != MISSING}
     assert {name: statuses for name, statuses in found.items() if statuses} == {}
 
 
 def test_no_write_of_a_session_passes_without_its_token(house: House) -> None:
     client = sign_in(User.objects.get(email="ines@example.com"), enforce_csrf_checks=True)
-    passed = [
-        f"{name} {method}: {status}"
-        for name, methods in TABLE.items()
-        for method in methods
-        if method in WRITES and (status := house.send(client, name, method).status_code) != MAY_NOT
-    ]
+    with unpainted():
+        passed = [
+            f"{name} {method}: {status}"
+            for name, methods in TABLE.items()
+            for method in methods
+            if method in WRITES and (status := house.send(client, name, method).status_code) != MAY_NOT
+        ]
     assert passed == []
 
 

@@ -1,5 +1,6 @@
 """A bed per kind of driver: how to open it, what to start on it, and how to let a replica die by itself."""
 
+import http.client
 import os
 import signal
 import sys
@@ -95,9 +96,25 @@ class ProcessBed(Bed):
         manifest.write_text(manifest.read_text() + " ")
 
     def kill(self, name: str) -> None:
-        pids = Folder(self.home, name).pids()
+        folder = Folder(self.home, name)
+        pids = folder.pids()
         assert pids
+        wait_for(lambda: speaks(folder))  # before that the last of its processes may be one that starts the next
         os.kill(machine.last_descendant(pids[1]), signal.SIGKILL)
+
+
+def speaks(folder: Folder) -> bool:
+    replica = folder.read()
+    assert replica
+    host, _colon, port = replica.address.rpartition(":")
+    connection = http.client.HTTPConnection(host, int(port), timeout=2)
+    try:
+        connection.request("GET", "/v2/health/live")
+        return connection.getresponse().status < 500
+    except OSError:
+        return False
+    finally:
+        connection.close()
 
 
 BEDS: dict[str, type[Bed]] = {"fake": FakeBed, "process": ProcessBed}

@@ -188,7 +188,7 @@ def stream(data: Buffer, entry: Entry) -> Iterator[bytes]:
     for position in range(entry.start, entry.start + entry.stored, CHUNK):
         piece = data[position : min(position + CHUNK, entry.start + entry.stored)]
         while piece:
-            plain = unpacker.decompress(piece, CHUNK) if unpacker else piece
+            plain = _inflate(unpacker, piece) if unpacker else piece
             piece = unpacker.unconsumed_tail if unpacker else b""
             size, crc = size + len(plain), zlib.crc32(plain, crc)
             if size > entry.size:
@@ -200,6 +200,13 @@ def stream(data: Buffer, entry: Entry) -> Iterator[bytes]:
         or (unpacker and (not unpacker.eof or unpacker.unused_data))
     ):
         raise _broken(gettext_noop("The archive cannot be read: an entry is damaged."))
+
+
+def _inflate(unpacker: "zlib._Decompress", piece: Buffer) -> bytes:
+    try:
+        return unpacker.decompress(piece, CHUNK)
+    except zlib.error as error:
+        raise _broken(gettext_noop("The archive cannot be read: an entry is damaged.")) from error
 
 
 def read(data: Buffer, entry: Entry, limit: int) -> bytes:

@@ -9,7 +9,8 @@ import pickle
 import struct
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -228,8 +229,8 @@ def models(marker: Path) -> Iterator[tuple[str, Any]]:
     yield "reader of files", FunctionTransformer(np.fromfile)
 
 
-def files(marker: Path) -> Iterator[tuple[str, str, bytes]]:
-    """Whole files under their names: the streams, wrapped in everything that hides them."""
+def files(marker: Path) -> Iterator[tuple[str, str, bytes | Callable[[], bytes]]]:
+    """Whole files under their names: the streams, wrapped in everything that hides them. Bombs are packed on call."""
     for label, data in streams(marker):
         yield label, "model.pkl", data
     for label, model in models(marker):
@@ -244,7 +245,7 @@ def files(marker: Path) -> Iterator[tuple[str, str, bytes]]:
     ):  # fmt: skip
         yield f"under {label}", "model.joblib", pack(payload)
         yield f"under {label} and gzip", "model.joblib", gzip.compress(pack(payload))
-        yield f"bomb of {label}", "model.joblib", pack(bytes(64 << 20))
+        yield f"bomb of {label}", "model.joblib", partial(pack_zeros, pack)
         yield f"something behind {label}", "model.joblib", pack(payload) + payload
     yield "under three layers", "model.joblib", gzip.compress(gzip.compress(gzip.compress(payload)))
     yield "called ONNX", "model.onnx", payload
@@ -263,6 +264,10 @@ def files(marker: Path) -> Iterator[tuple[str, str, bytes]]:
         "model.skops",
         zipped({"schema.json": b'{"__loader__": ' + b"[" * 200_000 + b"]" * 200_000 + b"}"}),
     )
+
+
+def pack_zeros(pack: Callable[[bytes], bytes]) -> bytes:
+    return pack(bytes(64 << 20))
 
 
 def schemas() -> Iterator[tuple[str, dict[str, Any]]]:
