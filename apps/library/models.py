@@ -2,6 +2,7 @@ import uuid
 
 from django.conf import settings
 from django.db import models
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from apps.core.actors import Scoped, scoped_by
@@ -14,6 +15,7 @@ class Artifact(models.Model):
     sha256 = models.CharField(max_length=64, primary_key=True)
     size = models.BigIntegerField()
     created_at = models.DateTimeField(auto_now_add=True)
+    claimed_at = models.DateTimeField(default=timezone.now)  # when somebody last brought these bytes
 
     def __str__(self) -> str:
         return self.sha256
@@ -69,6 +71,7 @@ class MLModel(models.Model):
     description = models.TextField(_("description"), blank=True)
     task = models.CharField(_("task"), max_length=60, blank=True)
     tags = models.JSONField(_("tags"), default=list, blank=True)
+    last_number = models.PositiveIntegerField(default=0)  # of deleted versions: no number is given twice
     created_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
