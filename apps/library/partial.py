@@ -1,4 +1,4 @@
-"""The bytes of an upload that have arrived so far: one file that one connection at a time appends to."""
+"""What of an upload lies on this machine's disk: one file that one connection at a time holds."""
 
 import fcntl
 import os
@@ -26,9 +26,19 @@ def path_of(upload_id: object) -> Path:
     return folder() / f"{upload_id}{SUFFIX}"
 
 
+def tails_of(upload_id: object) -> Iterator[Path]:
+    """Files beside it, named by where in the upload their bytes begin: what waits to be a part of an object."""
+    return folder().glob(f"{upload_id}{SUFFIX}.*")
+
+
+def tail_of(upload_id: object, begins_at: int) -> Path:
+    return folder() / f"{upload_id}{SUFFIX}.{begins_at}"
+
+
 def discard(upload_id: object) -> None:
     """Remove the bytes; having none is no error."""
-    path_of(upload_id).unlink(missing_ok=True)
+    for path in (path_of(upload_id), *tails_of(upload_id)):
+        path.unlink(missing_ok=True)
 
 
 def stored_ids() -> Iterator[str]:

@@ -10,6 +10,7 @@ from django.utils.translation import gettext as _
 from apps.accounts.models import Project
 from apps.core.errors import Invalid, TooLarge, Unavailable
 from apps.library.models import Artifact, Upload
+from apps.library.store import get_store
 
 _HOLDING = (Upload.State.RECEIVING, Upload.State.COMPLETE)
 
@@ -55,10 +56,18 @@ def require_room(project: Project, size: int) -> None:
         )
 
 
+def free_bytes(project: Project) -> int:
+    """How much room the project has left."""
+    return max(project.quota_bytes - used_bytes(project), 0)
+
+
 def require_disk(size: int) -> None:
-    """Refuse what this machine's disk has no room for, before the first byte is sent."""
-    free = shutil.disk_usage(settings.SLIPWAY_HOME).free
-    if size > free:
+    """Refuse what this machine's disk has no room for beside what other uploads will still bring."""
+    store = get_store()
+    coming = Upload.objects.filter(state=Upload.State.RECEIVING).values_list("size", "offset")
+    promised = sum(min(whole - offset, store.disk_bytes(whole)) for whole, offset in coming)
+    free = max(shutil.disk_usage(settings.SLIPWAY_HOME).free - promised, 0)
+    if store.disk_bytes(size) > free:
         raise Unavailable(
             _("The file has %(size)s, but the server's disk has only %(free)s left.")
             % {"size": filesizeformat(size), "free": filesizeformat(free)},

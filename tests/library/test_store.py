@@ -8,11 +8,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from botocore.exceptions import ClientError, EndpointConnectionError
 from moto.server import ThreadedMotoServer
 
-from apps.core.errors import Missing, Unavailable
-from apps.library.store import DamagedArtifact, Store, open_store
-from apps.library.store import bucket as bucket_store
+from apps.core.errors import Missing, StateConflict, Unavailable
+from apps.library import partial
+from apps.library.store import DamagedArtifact, Store, multipart, open_store, tally
 from apps.library.store.base import key_of
 
 DATA = b"weights" * 1000
@@ -29,7 +30,7 @@ def moto_url() -> Iterator[str]:
 
 
 @pytest.fixture
-def bucket(moto_url: str, monkeypatch: pytest.MonkeyPatch) -> Store:
+def bucket(moto_url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Store:
     for name, value in {
         "AWS_ENDPOINT_URL": moto_url,
         "AWS_ACCESS_KEY_ID": "test",
@@ -38,7 +39,7 @@ def bucket(moto_url: str, monkeypatch: pytest.MonkeyPatch) -> Store:
     }.items():
         monkeypatch.setenv(name, value)
     open_store.cache_clear()
-    store = open_store("s3://models/team/one")
+    store = open_store(f"s3://models/team/{tmp_path.name}")
     store.client.create_bucket(Bucket="models")  # type: ignore[attr-defined]
     return store
 
@@ -116,9 +117,9 @@ def test_a_full_disk_is_told_and_leaves_nothing(tmp_path: Path, monkeypatch: pyt
 
 def test_large_files_go_into_a_bucket_in_parts(bucket: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "large.bin"
-    path.write_bytes(os.urandom(1 << 20) * (bucket_store.PART * 2 // (1 << 20) + 1))
+    path.write_bytes(os.urandom(1 << 20) * (multipart.PART * 2 // (1 << 20) + 1))
     stored = bucket.put(path)
-    head = bucket.client.head_object(Bucket="models", Key=f"team/one/{key_of(stored.sha256)}")  # type: ignore[attr-defined]
+    head = bucket.client.head_object(Bucket="models", Key=f"team/{tmp_path.name}/{key_of(stored.sha256)}")  # type: ignore[attr-defined]
     assert head["ETag"].endswith('-3"')
     assert bucket.fetch_verified(stored.sha256, tmp_path).stat().st_size == stored.size
 
@@ -132,3 +133,134 @@ def test_a_bucket_that_is_not_there_is_unavailable(bucket: Store) -> None:
 def test_only_digests_are_names(tmp_path: Path, name: str) -> None:
     with pytest.raises(ValueError, match="sha256"):
         open_store(f"file://{tmp_path}/artifacts").open(name)
+
+
+FIVE = 5 << 20  # the least that S3 takes as a part
+BLOCK = os.urandom(1 << 20)
+
+
+@pytest.fixture
+def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(multipart, "PART", FIVE)
+
+
+def feed(store: Store, name: str, blocks: int, *, size: int = 1 << 30) -> int:
+    """Append so many mebibytes, as one connection would; where the draft ends then."""
+    with store.draft(name, size) as draft:
+        for _block in range(blocks):
+            draft.append(BLOCK)
+        draft.flush()
+        return draft.end
+
+
+def finish(store: Store, name: str) -> str:
+    with store.draft(name, 1 << 30) as draft:
+        stored = draft.seal()
+        draft.publish(stored)
+    store.discard(name)
+    return stored.sha256
+
+
+def held_bytes() -> int:
+    return sum(path.stat().st_size for path in partial.folder().iterdir())
+
+
+def test_a_draft_becomes_an_artifact_and_leaves_nothing(store: Store, small_parts: None, tmp_path: Path) -> None:
+    assert [feed(store, "one", 3), feed(store, "one", 4), feed(store, "one", 6)] == [3 << 20, 7 << 20, 13 << 20]
+    assert not list(store.list_kept())
+    digest = finish(store, "one")
+    assert digest == hashlib.sha256(BLOCK * 13).hexdigest()
+    assert store.fetch_verified(digest, tmp_path).stat().st_size == 13 << 20
+    assert ([kept.sha256 for kept in store.list_kept()], list(store.drafts()), held_bytes()) == ([digest], [], 0)
+
+
+def test_a_draft_is_hashed_again_when_the_process_was_another(store: Store, small_parts: None) -> None:
+    feed(store, "one", 7)
+    tally.forget("one")  # what a restart does
+    feed(store, "one", 2)
+    assert finish(store, "one") == hashlib.sha256(BLOCK * 9).hexdigest()
+
+
+def test_bytes_that_were_not_flushed_can_be_taken_back(store: Store, small_parts: None) -> None:
+    feed(store, "one", 6)
+    with store.draft("one", 1 << 30) as draft:
+        draft.append(b"?" * (FIVE + 1))
+        assert draft.cut(6 << 20) == 6 << 20
+        draft.append(BLOCK)
+        draft.flush()
+    assert finish(store, "one") == hashlib.sha256(BLOCK * 7).hexdigest()
+
+
+def test_one_connection_at_a_time_has_a_draft(store: Store) -> None:
+    with store.draft("one", 10), pytest.raises(StateConflict, match="Another connection"), store.draft("one", 10):
+        pass
+
+
+def test_a_discarded_draft_is_gone_from_everywhere(store: Store, small_parts: None) -> None:
+    feed(store, "one", 7)
+    assert "one" in set(store.drafts())
+    store.discard("one")
+    store.discard("one")
+    assert (list(store.drafts()), held_bytes()) == ([], 0)
+    with store.draft("one", 10) as draft:
+        assert draft.end == 0
+
+
+def test_a_bucket_takes_parts_while_they_arrive_and_the_disk_only_the_rest(bucket: Store, small_parts: None) -> None:
+    feed(bucket, "one", 13)
+    assert held_bytes() == 3 << 20
+    with bucket.draft("one", 1 << 30) as draft:
+        assert [part.size for part in draft.parts] == [FIVE, FIVE]  # type: ignore[attr-defined]
+    bucket.discard("one")
+
+
+def test_a_lost_tail_is_asked_for_again_from_where_the_parts_end(bucket: Store, small_parts: None) -> None:
+    feed(bucket, "one", 13)
+    partial.discard("one")  # another host, or a new disk
+    with bucket.draft("one", 1 << 30) as draft:
+        assert draft.cut(13 << 20) == 10 << 20
+    feed(bucket, "one", 3)
+    assert finish(bucket, "one") == hashlib.sha256(BLOCK * 13).hexdigest()
+
+
+def test_a_tail_of_other_parts_is_never_glued_on(bucket: Store, small_parts: None) -> None:
+    feed(bucket, "one", 7)
+    (partial.tail_of("one", 5 << 20)).rename(partial.tail_of("one", 0))
+    with bucket.draft("one", 1 << 30) as draft:
+        assert draft.end == 5 << 20
+    bucket.discard("one")
+
+
+@pytest.mark.parametrize("broken", ["complete_multipart_upload", "copy", "upload_part"])
+def test_a_bucket_that_fails_on_the_way_is_asked_again_later(
+    bucket: Store, small_parts: None, broken: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    feed(bucket, "one", 7)
+
+    def fail(*_args: object, **_named: object) -> None:
+        raise EndpointConnectionError(endpoint_url="http://bucket")
+
+    with monkeypatch.context() as away, pytest.raises(Unavailable):
+        away.setattr(bucket.client, broken, fail)  # type: ignore[attr-defined]
+        finish(bucket, "one")
+    assert finish(bucket, "one") == hashlib.sha256(BLOCK * 7).hexdigest()
+
+
+def test_a_part_that_somebody_else_replaced_is_noticed(bucket: Store, small_parts: None) -> None:
+    feed(bucket, "one", 10)
+    with bucket.draft("one", 1 << 30) as draft:
+        bucket.client.upload_part(**draft._upload(), PartNumber=2, Body=b"!" * FIVE)  # type: ignore[attr-defined]
+        with pytest.raises(ClientError, match="InvalidPart"):
+            draft.seal()
+    assert finish(bucket, "one") == hashlib.sha256(BLOCK * 5 + b"!" * FIVE).hexdigest()
+
+
+def test_large_uploads_have_large_parts(bucket: Store) -> None:
+    with bucket.draft("one", 1 << 40) as draft:
+        assert draft.part_bytes * multipart.MAX_PARTS >= 1 << 40  # type: ignore[attr-defined]
+
+
+def test_bytes_are_read_from_the_middle(store: Store) -> None:
+    store.put(io.BytesIO(DATA))
+    with store.open(DIGEST, 6990) as stream:
+        assert stream.read() == DATA[6990:]

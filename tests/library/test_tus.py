@@ -273,7 +273,7 @@ def test_bytes_that_a_power_cut_took_are_asked_for_again(dana: APIClient, addres
 
 def test_two_connections_do_not_write_at_once(cast: Cast, dana: APIClient, address: str) -> None:
     upload = Upload.objects.get()
-    with partial.opened(upload.pk):
+    with get_store().draft(str(upload.pk), upload.size):
         answer = send(dana, address, 0, DATA)
     assert answer.status_code == 409
     assert "Another connection" in answer.json()["detail"]

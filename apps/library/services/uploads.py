@@ -17,11 +17,11 @@ from apps.audit.services import record
 from apps.core.actors import SYSTEM, Actor
 from apps.core.errors import DomainError, Invalid, StateConflict, TooLarge
 from apps.core.states import advance
-from apps.library import partial, quota
-from apps.library.models import Artifact, Upload
+from apps.library import quota
+from apps.library.models import Upload
 from apps.library.names import check_file_name
-from apps.library.store import get_store
-from apps.library.store.base import full_disk_is_unavailable, hash_file
+from apps.library.services.artifacts import claim, keep
+from apps.library.store import Draft, Stored, get_store
 
 KEPT_FOR = timedelta(hours=24)  # since the last byte arrived
 CHUNK = 1 << 20
@@ -90,17 +90,19 @@ def receive(
     if upload.state == Upload.State.COMPLETE and (offset, length) == (upload.size, 0):
         return upload  # asked once more because the answer got lost
     _refuse_unless_receiving(upload)
-    with full_disk_is_unavailable(), partial.opened(upload.pk) as file:
-        upload.refresh_from_db()  # under the lock nobody else moves it
+    with get_store().draft(str(upload.pk), upload.size) as draft:
+        upload.refresh_from_db()  # while the draft is ours nobody else moves it
         _refuse_unless_receiving(upload)
-        _reconcile(upload, partial.cut(file, upload.offset))
+        _reconcile(upload, draft.cut(upload.offset))
         _refuse_misplaced(upload, offset, length)
         if checksum:
-            _append_checked(upload, file, read, length, checksum)
+            _append_checked(upload, draft, read, length, checksum)
         else:
-            _append(upload, file, read)
+            _append(upload, draft, read)
         if upload.offset == upload.size:
-            _complete(actor, upload)
+            _complete(actor, upload, draft)
+    if upload.state == Upload.State.COMPLETE:
+        get_store().discard(str(upload.pk))
     return upload
 
 
@@ -110,7 +112,7 @@ def cancel_upload(*, actor: Actor, upload: Upload) -> Upload:
     actor.require("version.upload", upload.project)
     advance(upload, Upload.State.CANCELLED)
     record(actor, "upload.cancelled", upload)
-    transaction.on_commit(lambda: partial.discard(upload.pk))
+    transaction.on_commit(lambda: get_store().discard(str(upload.pk)), robust=True)  # else the sweep does
     return upload
 
 
@@ -123,7 +125,7 @@ def store_file(*, actor: Actor, project: Project, name: str, stream: BinaryIO) -
     quota.require_size(size)
     with transaction.atomic():
         quota.require_room(project, size)
-    stored = get_store().put(stream)
+    stored = keep(stream)
     return StoredFile(name, stored.sha256, stored.size)
 
 
@@ -133,10 +135,10 @@ def expire_uploads() -> int:
         state__in=[Upload.State.RECEIVING, Upload.State.COMPLETE], expires_at__lt=timezone.now()
     )
     expired = sum(_expire(upload) for upload in overdue)
+    drafts = set(get_store().drafts())  # first these, then the rows: a draft is never older than its row
     receiving = {str(pk) for pk in Upload.objects.filter(state=Upload.State.RECEIVING).values_list("pk", flat=True)}
-    for upload_id in partial.stored_ids():
-        if upload_id not in receiving:
-            partial.discard(upload_id)
+    for name in drafts - receiving:
+        get_store().discard(name)
     return expired
 
 
@@ -147,7 +149,7 @@ def _expire(upload: Upload) -> bool:
             record(SYSTEM, "upload.expired", upload)
     except StateConflict:  # it was completed, used or cancelled a moment ago
         return False
-    partial.discard(upload.pk)
+    get_store().discard(str(upload.pk))
     return True
 
 
@@ -160,7 +162,7 @@ def _refuse_unless_receiving(upload: Upload) -> None:
 
 
 def _reconcile(upload: Upload, end: int) -> None:
-    """Believe the disk where it has less than the row says: those bytes must be sent again."""
+    """Believe the store: bytes that it has lost must be sent again, and those that it has need not be."""
     if end != upload.offset:
         Upload.objects.filter(pk=upload.pk).update(offset=end)
         upload.offset = end
@@ -176,62 +178,64 @@ def _refuse_misplaced(upload: Upload, offset: int, length: int) -> None:
         raise TooLarge(_("These bytes go beyond the %(size)d that were announced.") % {"size": upload.size})
 
 
-def _append(upload: Upload, file: BinaryIO, read: Read) -> None:
+def _append(upload: Upload, draft: Draft, read: Read) -> None:
     """Write what comes, and note every so often how much of it is safe."""
-    end = upload.offset
     try:
-        while end < upload.size and (data := read(min(CHUNK, upload.size - end))):
-            partial.write_all(file, data)
-            end += len(data)
-            if end - upload.offset >= SYNC_EVERY:
-                _note_safe(upload, file, end)
+        while draft.end < upload.size and (data := read(min(CHUNK, upload.size - draft.end))):
+            draft.append(data)
+            if draft.end - upload.offset >= SYNC_EVERY:
+                _note_safe(upload, draft)
     except OSError:
-        partial.cut(file, upload.offset)
+        draft.cut(upload.offset)
         raise
-    _note_safe(upload, file, end)
+    _note_safe(upload, draft)
 
 
-def _append_checked(upload: Upload, file: BinaryIO, read: Read, length: int, checksum: Checksum) -> None:
-    digest, end = CHECKSUMS[checksum.algorithm](), upload.offset
+def _append_checked(upload: Upload, draft: Draft, read: Read, length: int, checksum: Checksum) -> None:
+    """Write a piece that counts only as a whole; until its checksum is proven it can be taken back."""
+    digest = CHECKSUMS[checksum.algorithm]()
     try:
         while data := read(CHUNK):
-            partial.write_all(file, data)
+            draft.append(data)
             digest.update(data)
-            end += len(data)
-        if end - upload.offset != length or not hmac.compare_digest(digest.digest(), checksum.digest):
+        if draft.end - upload.offset != length or not hmac.compare_digest(digest.digest(), checksum.digest):
             raise ChecksumMismatch(
                 _("What arrived does not have the checksum that was announced; it was dropped."),
                 advice=_("Send the same bytes again."),
             )
     except (OSError, ChecksumMismatch):
-        partial.cut(file, upload.offset)
+        draft.cut(upload.offset)
         raise
-    _note_safe(upload, file, end)
+    _note_safe(upload, draft)
 
 
-def _note_safe(upload: Upload, file: BinaryIO, end: int) -> None:
-    partial.sync(file)
-    facts: dict[str, Any] = {"offset": end, "expires_at": timezone.now() + KEPT_FOR, "updated_at": timezone.now()}
+def _note_safe(upload: Upload, draft: Draft) -> None:
+    draft.flush()
+    facts: dict[str, Any] = {"offset": draft.end, "expires_at": timezone.now() + KEPT_FOR, "updated_at": timezone.now()}
     if not Upload.objects.filter(pk=upload.pk, state=Upload.State.RECEIVING).update(**facts):
         raise StateConflict(_("This upload was cancelled in the meantime."))
-    upload.offset, upload.expires_at = end, facts["expires_at"]
+    upload.offset, upload.expires_at = draft.end, facts["expires_at"]
 
 
-def _complete(actor: Actor, upload: Upload) -> None:
+def _complete(actor: Actor, upload: Upload, draft: Draft) -> None:
     """Turn the bytes into an artifact. Storing comes first and may be repeated; the row tells whether it is done."""
-    path = partial.path_of(upload.pk)
-    if upload.declared_sha256 and hash_file(path).sha256 != upload.declared_sha256:
-        cancel_upload(actor=actor, upload=upload)
-        raise Invalid(
-            _("“%(name)s” did not arrive with the sha256 that was announced.") % {"name": upload.name},
-            advice=_("Upload the file again; it may have changed while it was being sent."),
-        )
-    stored = get_store().adopt(path)
+    stored = draft.seal()
+    _refuse_other_bytes(actor, upload, stored)
+    draft.publish(stored)
     with transaction.atomic():
-        artifact, _made = Artifact.objects.get_or_create(sha256=stored.sha256, defaults={"size": stored.size})
+        artifact = claim(stored, lambda: draft.publish(stored))
         advance(upload, Upload.State.COMPLETE, artifact=artifact)
         record(actor, "upload.completed", upload, after={"sha256": stored.sha256})
-    partial.discard(upload.pk)
+
+
+def _refuse_other_bytes(actor: Actor, upload: Upload, stored: Stored) -> None:
+    if stored.size == upload.size and upload.declared_sha256 in ("", stored.sha256):
+        return
+    cancel_upload(actor=actor, upload=upload)
+    raise Invalid(
+        _("“%(name)s” did not arrive with the sha256 that was announced.") % {"name": upload.name},
+        advice=_("Upload the file again; it may have changed while it was being sent."),
+    )
 
 
 def _check_digest(sha256: str) -> None:

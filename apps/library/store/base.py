@@ -5,8 +5,9 @@ import hashlib
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import BinaryIO
 
@@ -26,8 +27,47 @@ class Stored:
     size: int
 
 
+@dataclass(frozen=True)
+class Kept(Stored):
+    """What lies in the store, as its own listing tells: ``modified_at`` is when it was written last."""
+
+    modified_at: datetime
+
+
 class DamagedArtifact(Unavailable):
     """The stored bytes no longer have the digest they are named by."""
+
+
+class Draft(ABC):
+    """The bytes of one upload that have arrived so far, held open for one connection at a time.
+
+    Nobody else sees them. What was flushed survives a crash; what was only appended may be lost by one.
+    """
+
+    end: int  # how many bytes there are
+
+    @abstractmethod
+    def cut(self, offset: int) -> int:
+        """Drop what lies behind ``offset``; returns where the draft ends now.
+
+        That is less when bytes were lost, and more when the store has taken bytes for good.
+        """
+
+    @abstractmethod
+    def append(self, data: bytes) -> None:
+        """Add bytes at the end. Until the next ``flush`` a ``cut`` takes them back."""
+
+    @abstractmethod
+    def flush(self) -> None:
+        """Return once everything appended is safe."""
+
+    @abstractmethod
+    def seal(self) -> Stored:
+        """Digest and size of all bytes, of which there will be no more. May be repeated."""
+
+    @abstractmethod
+    def publish(self, stored: Stored) -> None:
+        """Make the sealed bytes available under their digest. May be repeated; the draft stays until discarded."""
 
 
 class Store(ABC):
@@ -43,15 +83,35 @@ class Store(ABC):
         """Store a copy of a file or of what is left of a stream."""
 
     @abstractmethod
-    def adopt(self, path: Path) -> Stored:
+    def adopt(self, path: Path, known: Stored | None = None) -> Stored:
         """Store a file that nobody will write to any more, without copying it where that is possible.
 
-        The file stays where it is; the caller removes it when the artifact is on record.
+        The file stays where it is; the caller removes it when the artifact is on record. ``known`` is what the caller
+        has hashed while it wrote the file, which is then not read again for that.
         """
 
     @abstractmethod
-    def open(self, sha256: str) -> BinaryIO:
-        """The bytes as a readable stream, to be closed by the caller. They are not checked again."""
+    def draft(self, name: str, size: int) -> AbstractContextManager[Draft]:
+        """The draft of this name, begun when there is none; StateConflict while another connection has it.
+
+        ``size`` is how many bytes it will have in the end.
+        """
+
+    @abstractmethod
+    def discard(self, name: str) -> None:
+        """Forget a draft and all of its bytes; having none is no error."""
+
+    @abstractmethod
+    def drafts(self) -> Iterator[str]:
+        """The names of all drafts that have bytes anywhere."""
+
+    @abstractmethod
+    def disk_bytes(self, size: int) -> int:
+        """How many bytes of this machine's disk an upload of ``size`` takes while it arrives."""
+
+    @abstractmethod
+    def open(self, sha256: str, first: int = 0) -> BinaryIO:
+        """The bytes from ``first`` on as a readable stream, to be closed by the caller. They are not checked again."""
 
     @abstractmethod
     def fetch(self, sha256: str, folder: Path) -> Path:
@@ -64,6 +124,10 @@ class Store(ABC):
     @abstractmethod
     def delete(self, sha256: str) -> None:
         """Forget the bytes; what is gone already is no error."""
+
+    @abstractmethod
+    def list_kept(self) -> Iterator[Kept]:
+        """Everything stored, in no order."""
 
     def fetch_verified(self, sha256: str, folder: Path) -> Path:
         """Like ``fetch``, after hashing every byte again; DamagedArtifact if they are not what their name says."""

@@ -5,11 +5,16 @@ import os
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO
 from urllib.parse import SplitResult, unquote
 
+from apps.library import partial
+from apps.library.store import tally
 from apps.library.store.base import (
+    Draft,
+    Kept,
     Store,
     Stored,
     chunks_of,
@@ -39,19 +44,36 @@ class DiskStore(Store):
             self._publish(draft, stored.sha256)
         return stored
 
-    def adopt(self, path: Path) -> Stored:
+    def adopt(self, path: Path, known: Stored | None = None) -> Stored:
         with full_disk_is_unavailable(), self._draft() as draft:
             try:
                 os.link(path, draft)
             except OSError:  # another file system, or one without links
                 return self.put(path)
-            stored = hash_file(draft)
+            stored = known or hash_file(draft)
             _flush(draft)
             self._publish(draft, stored.sha256)
         return stored
 
-    def open(self, sha256: str) -> BinaryIO:
-        return self._existing(sha256).open("rb")
+    @contextmanager
+    def draft(self, name: str, size: int) -> Iterator[Draft]:
+        with full_disk_is_unavailable(), partial.opened(name) as file:
+            yield DiskDraft(self, name, file)
+
+    def discard(self, name: str) -> None:
+        partial.discard(name)
+        tally.forget(name)
+
+    def drafts(self) -> Iterator[str]:
+        return partial.stored_ids()
+
+    def disk_bytes(self, size: int) -> int:
+        return size
+
+    def open(self, sha256: str, first: int = 0) -> BinaryIO:
+        stream = self._existing(sha256).open("rb")
+        stream.seek(first)
+        return stream
 
     def fetch(self, sha256: str, folder: Path) -> Path:
         return self._existing(sha256)
@@ -61,6 +83,11 @@ class DiskStore(Store):
 
     def delete(self, sha256: str) -> None:
         (self.root / key_of(sha256)).unlink(missing_ok=True)
+
+    def list_kept(self) -> Iterator[Kept]:
+        for path in self.root.glob("sha256/??/*"):
+            found = path.stat()
+            yield Kept(path.name, found.st_size, datetime.fromtimestamp(found.st_mtime, UTC))
 
     def _existing(self, sha256: str) -> Path:
         path = self.root / key_of(sha256)
@@ -87,6 +114,36 @@ class DiskStore(Store):
         sync_folder(final.parent)
         if is_first:
             sync_folder(final.parent.parent)
+
+
+class DiskDraft(Draft):
+    """One file; what is sealed gets a second name in the store and is not copied."""
+
+    def __init__(self, store: DiskStore, name: str, file: BinaryIO) -> None:
+        self.store, self.name, self.file = store, name, file
+        self.end = file.seek(0, os.SEEK_END)
+        self.tally = tally.Tally(name, self.end)
+
+    def cut(self, offset: int) -> int:
+        self.end = partial.cut(self.file, offset)
+        if self.end != self.tally.end:
+            self.tally = tally.Tally(self.name, self.end)
+        return self.end
+
+    def append(self, data: bytes) -> None:
+        partial.write_all(self.file, data)
+        self.tally.add(data)
+        self.end += len(data)
+
+    def flush(self) -> None:
+        partial.sync(self.file)
+        self.tally.keep()
+
+    def seal(self) -> Stored:
+        return self.tally.total() or hash_file(partial.path_of(self.name))
+
+    def publish(self, stored: Stored) -> None:
+        self.store.adopt(partial.path_of(self.name), stored)
 
 
 def _write(draft: Path, stream: BinaryIO) -> Stored:
