@@ -32,6 +32,7 @@ TABLE = """
     model.edit            . D . . A
     version.upload        . D . . A
     version.retire        . D . . A
+    version.delete        . D . . A
     release.view          V D R O A
     release.propose       . D . O A
     release.review        . . R . A

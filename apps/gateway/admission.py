@@ -1,5 +1,6 @@
 """Who is calling, may they, and how often."""
 
+import math
 import time
 from collections import OrderedDict
 from collections.abc import Mapping
@@ -11,6 +12,7 @@ from apps.gateway.tables import Key
 
 _MOST_ADDRESSES = 10_000
 _BEARER = b"bearer "
+_LATELY = 120.0  # seconds; far more than the pause between two collections
 
 
 class TokenBucket:
@@ -39,10 +41,11 @@ class TokenBucket:
 class Caller:
     """One key and what it is doing now; outlives the snapshots that the key is in."""
 
-    __slots__ = ("bucket", "in_flight", "key", "names")
+    __slots__ = ("bucket", "in_flight", "key", "names", "used_at")
 
     def __init__(self, key: Key, now: float) -> None:
         self.in_flight = 0
+        self.used_at = -math.inf
         self.use(key, now)
 
     def use(self, key: Key, now: float) -> None:
@@ -131,8 +134,15 @@ class Admission:
         if caller.in_flight >= self._in_flight_per_key:
             raise too_many("this key has too many calls in flight", "key_concurrency", 1)
         wait = caller.bucket.take(now) if caller.bucket is not None else 0.0
+        caller.used_at = now
         if wait:
             raise too_many("this key calls more often than its limit allows", "rate_limited", wait)
+
+    def tell_used(self) -> dict[str, float]:
+        """The keys used in the last two minutes, by id, with the time of their last use (seconds since 1970)."""
+        now, wall = time.monotonic(), time.time()
+        ages = {key_id: now - caller.used_at for key_id, caller in self._callers.items()}
+        return {key_id: wall - age for key_id, age in ages.items() if age < _LATELY}
 
     def _find(self, authorization: bytes) -> Caller | None:
         if authorization[:7].lower() != _BEARER:

@@ -46,7 +46,9 @@ class Gateway:
         self._admission = Admission(settings.pepper, limits.failures_per_minute, limits.in_flight_per_key)
         file = SnapshotFile(settings.home / "snapshot.json")
         self._refresher = Refresher(load, self._use, file, limits.refresh_seconds)
-        self._internal = InternalPages(settings.internal_token, self._books, self._events, self._refresher)
+        self._internal = InternalPages(
+            settings.internal_token, self._books, self._admission, self._events, self._refresher
+        )
         self._forwarder: Forwarder
         self._now: Callable[[], float]
 

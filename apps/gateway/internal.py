@@ -6,6 +6,7 @@ from urllib.parse import parse_qs
 
 import orjson
 
+from apps.gateway.admission import Admission
 from apps.gateway.exposition import CONTENT_TYPE, expose
 from apps.gateway.metering import Books
 from apps.gateway.refreshing import Refresher
@@ -20,9 +21,12 @@ _PROXY_HEADERS = frozenset({b"forwarded", b"x-forwarded-for", b"x-real-ip"})
 class InternalPages:
     """Answers ``(status, content type, body)``; whoever may not ask finds nothing there."""
 
-    def __init__(self, token: str, books: Books, events: Counter[str], refresher: Refresher) -> None:
+    def __init__(
+        self, token: str, books: Books, admission: Admission, events: Counter[str], refresher: Refresher
+    ) -> None:
         self._token = token.encode()
         self._books = books
+        self._admission = admission
         self._events = events
         self._refresher = refresher
 
@@ -37,7 +41,8 @@ class InternalPages:
             return self._tell_health()
         if path == "/metrics":
             return 200, CONTENT_TYPE, expose(self._books.meters, self._events, self._refresher)
-        return 200, _JSON, orjson.dumps(self._books.collect(_read_after(query)))
+        told = self._books.collect(_read_after(query))
+        return 200, _JSON, orjson.dumps({**told, "keys": self._admission.tell_used()})
 
     def _tell_health(self) -> tuple[int, bytes, bytes]:
         """Whether calls can be served, and by which snapshot. An old one will do; its age is for the alert rules."""

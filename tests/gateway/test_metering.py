@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from apps.core import histograms
+from apps.core import histograms, keys
 from apps.gateway.metering import Books, Tally, encode_window
 from apps.gateway.tables import Replica, Route
-from tests.gateway.conftest import Gateway
+from tests.gateway.conftest import TOKEN, Gateway
 from tests.gateway.replicas import Asked, Stage, compose
 
 
@@ -240,3 +240,14 @@ def test_a_window_is_plain_json(books: Books) -> None:
     assert json.loads(json.dumps(window)) == window
     assert histograms.percentiles(window["histogram"], [50])[50] == pytest.approx(250_000, rel=0.01)
     assert window["seq"] <= time.time() * 1000
+
+
+def test_the_house_learns_which_keys_were_used_and_when(gateway: Gateway, stage: Stage) -> None:
+    used, idle = gateway.make_key(), gateway.make_key()
+    endpoint = gateway.make_endpoint(stage.add().as_replica())
+    gateway.publish()
+    gateway.infer(endpoint, used)
+    told = gateway.get("/-/windows?after=0", X_Slipway_Token=TOKEN).json["keys"]
+    ids = {text: parsed.key_id for text in (used, idle) if (parsed := keys.parse(text))}
+    assert time.time() - told[ids[used]] < 20
+    assert ids[idle] not in told

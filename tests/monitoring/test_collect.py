@@ -12,6 +12,7 @@ from django.conf import settings
 from django.core.cache import cache
 from django.utils import timezone
 
+from apps.accounts import services as accounts
 from apps.deployments.models import Deployment
 from apps.gateway.metering import Books, encode_window
 from apps.monitoring.intake import is_gateway_heard, store_windows
@@ -33,6 +34,7 @@ class Gateway:
         self.now = 1_777_636_800.0
         self.books = Books("gateway-1", 10, 900, clock=lambda: self.now)
         self.asked: list[int] = []
+        self.keys: dict[str, float] = {}
         self.tokens: set[str | None] = set()
         self.address = ""
 
@@ -57,7 +59,7 @@ def gateway() -> Iterator[Gateway]:
             after = int(parse_qs(urlsplit(self.path).query)["after"][0])
             made.asked.append(after)
             made.tokens.add(self.headers.get("X-Slipway-Token"))
-            body = json.dumps(made.books.collect(after)).encode()
+            body = json.dumps({**made.books.collect(after), "keys": made.keys}).encode()
             self.send_response(200)
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
@@ -85,6 +87,20 @@ def test_closed_windows_are_stored_once_however_often_they_are_fetched(cast: Cas
     assert [row.requests for row in Window.objects.order_by("start")] == [40, 2]
     assert gateway.tokens == {settings.SLIPWAY_INTERNAL_TOKEN}
     assert is_gateway_heard()
+
+
+def test_the_last_use_of_a_key_at_a_gateway_is_remembered_to_the_minute(cast: Cast, gateway: Gateway) -> None:
+    key = accounts.issue_key(actor=cast.actor("ada"), project=cast.project, name="Shop", scopes=["invoke:*"]).key
+    for at, expected in (
+        (1_777_000_000.0, 1_777_000_000.0),
+        (1_777_000_030.0, 1_777_000_000.0),
+        (1_777_000_090.0,) * 2,
+    ):
+        gateway.keys = {key.key_id: at, "unknown": at}
+        collect_gateway(gateway.address)
+        key.refresh_from_db()
+        assert key.last_used_at
+        assert key.last_used_at.timestamp() == expected
 
 
 def test_a_forgotten_place_in_the_sequence_counts_nothing_twice(cast: Cast, gateway: Gateway) -> None:

@@ -13,6 +13,7 @@ from urllib.request import ProxyHandler, Request, build_opener
 import structlog
 from django.conf import settings
 
+from apps.accounts import services as accounts
 from apps.deployments.models import Replica
 from apps.monitoring import intake, rollup
 from apps.targets.models import Target
@@ -92,6 +93,7 @@ def collect_gateway(address: str) -> int:
             return stored
         windows = answer["windows"]
         stored += intake.store_windows(answer["gateway"], windows)
+        accounts.note_keys_used(answer.get("keys", {}))
         intake.note_collected(address, windows[-1]["seq"] if windows else after)
         if not answer.get("more"):
             break

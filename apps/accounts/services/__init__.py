@@ -8,7 +8,7 @@ from apps.accounts.services.invitations import (
     set_up,
     withdraw_invitation,
 )
-from apps.accounts.services.keys import Issued, issue_key, revoke_key
+from apps.accounts.services.keys import Issued, issue_key, note_keys_used, revoke_key
 from apps.accounts.services.members import Added, add_member, change_role, remove_member
 from apps.accounts.services.profile import edit_profile
 from apps.accounts.services.projects import create_project, edit_project
@@ -26,6 +26,7 @@ __all__ = [
     "invite",
     "issue_key",
     "join",
+    "note_keys_used",
     "remove_member",
     "revoke_key",
     "set_up",

@@ -1,9 +1,9 @@
 """Keys for programs: shown once, kept as a digest, revoked for good."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 from django.conf import settings
 from django.db import transaction
@@ -18,6 +18,7 @@ from apps.core.actors import Actor
 from apps.core.errors import Invalid, NotAllowed, StateConflict
 
 DEFAULT_DAYS = 90
+USED_TO = timedelta(minutes=1)  # how exact the time of the last use is
 MAX_DAYS = 365
 DEFAULT_RATE = 60_000  # a minute
 INVOKE = re.compile(r"invoke:(\*|[a-z0-9_-]{1,64})", re.IGNORECASE)
@@ -79,6 +80,15 @@ def revoke_key(*, actor: Actor, key: ApiKey) -> ApiKey:
     key.revoked_at = now
     record(actor, "key.revoked", key, before={"name": key.name, "scopes": key.scopes})
     return key
+
+
+def note_keys_used(used: Mapping[str, float]) -> None:
+    """Remember when keys were last used, by key id in seconds since 1970; gateways tell. To the minute, and no entry."""
+    known = ApiKey.objects.filter(key_id__in=used).values_list("pk", "key_id", "last_used_at")
+    for pk, key_id, before in known:
+        at = datetime.fromtimestamp(used[key_id], UTC)
+        if before is None or at - before > USED_TO:
+            ApiKey.objects.filter(pk=pk).update(last_used_at=at)
 
 
 def _refuse(name: str, scopes: Sequence[str], days: int, rate_per_minute: int) -> None:
