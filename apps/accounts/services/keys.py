@@ -83,7 +83,7 @@ def revoke_key(*, actor: Actor, key: ApiKey) -> ApiKey:
 
 
 def note_keys_used(used: Mapping[str, float]) -> None:
-    """Remember when keys were last used, by key id in seconds since 1970; gateways tell. To the minute, and no entry."""
+    """Remember when keys were last used, by key id in seconds since 1970; gateways tell. Exact to the minute."""
     known = ApiKey.objects.filter(key_id__in=used).values_list("pk", "key_id", "last_used_at")
     for pk, key_id, before in known:
         at = datetime.fromtimestamp(used[key_id], UTC)
