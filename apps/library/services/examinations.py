@@ -16,7 +16,7 @@ from apps.audit.services import record
 from apps.core import leases
 from apps.core.actors import SYSTEM
 from apps.core.states import advance
-from apps.library.evidence import EXPECTED, plain
+from apps.library.evidence import EXPECTED, plain, whole
 from apps.library.models import Artifact, Check, ModelVersion, VersionFile
 from apps.library.store import Stored, get_store
 
@@ -43,7 +43,7 @@ _FACTS = (
     "signature",
     "served_format",
     "requirements",
-    "golden",
+    "trusted",
     "profile",
     "parity",
 )
@@ -141,7 +141,9 @@ def _give_up(version: ModelVersion, message: Mapping[str, Any]) -> ModelVersion:
 
 
 def _facts(verdict: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: plain(verdict[name]) for name in _FACTS if name in verdict}
+    return {name: plain(verdict[name]) for name in _FACTS if name in verdict} | {
+        "golden": whole(verdict.get("golden") or {})
+    }
 
 
 def _mark_served(version: ModelVersion, stored: Stored, name: str) -> None:
