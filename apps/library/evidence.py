@@ -3,6 +3,7 @@
 Evidence tells of hostile files: what it quotes may hold anything, and a database takes neither NUL nor infinity.
 """
 
+import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -58,6 +59,16 @@ def plain(value: Any, depth: int = 0) -> Any:
     if isinstance(value, list | tuple | set | frozenset):
         return [plain(item, depth + 1) for item in list(value)[:MAX_ITEMS]]
     return _text(value)
+
+
+def whole(value: Any) -> Any:
+    """``value`` as it is, or an empty mapping where no database holds it: a sample cut short asks something else."""
+    try:
+        text = json.dumps(value, allow_nan=False, ensure_ascii=False)
+        text.encode()
+    except (TypeError, ValueError):
+        return {}
+    return {} if "\\u0000" in text else value
 
 
 def _text(value: Any) -> str:

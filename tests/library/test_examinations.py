@@ -11,6 +11,7 @@ from apps.audit.models import Entry
 from apps.core.errors import StateConflict
 from apps.core.leases import due
 from apps.library import services as library
+from apps.library.evidence import whole
 from apps.library.files import fetch_served, fetch_sources
 from apps.library.models import ModelVersion
 from apps.library.services.examinations import MAX_ATTEMPTS
@@ -86,6 +87,23 @@ def test_a_file_that_is_served_as_it_came_is_kept_once(upload_version: Make, tmp
     [source] = fetch_sources(version, tmp_path)
     library.finish_examination(version, {**ACCEPTED, "format": "onnx"}, source.path)
     assert version.files.get().is_served
+
+
+def test_the_golden_sample_and_the_trusted_types_are_kept_to_the_last_value(
+    upload_version: Make, tmp_path: Path
+) -> None:
+    golden = {"request": {"inputs": [{"name": "x", "data": list(range(5000)), "text": "a" * 9000}]}}
+    verdict = {**ACCEPTED, "golden": golden, "trusted": ("numpy.dtype", "sklearn.tree._tree.Tree")}
+    version = begun(upload_version())
+    library.finish_examination(version, verdict, fetch_sources(version, tmp_path)[0].path)
+    version.refresh_from_db()
+    assert version.golden == golden
+    assert version.trusted == ["numpy.dtype", "sklearn.tree._tree.Tree"]
+
+
+@pytest.mark.parametrize("value", ["a\x00b", "\ud800", float("nan"), b"bytes"])
+def test_a_sample_that_no_database_holds_is_left_out_whole(value: Any) -> None:
+    assert whole({"request": [value]}) == {}
 
 
 def test_the_uploaders_labels_win_over_the_models(upload_version: Make, tmp_path: Path) -> None:
