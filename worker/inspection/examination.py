@@ -20,6 +20,8 @@ _LIMITS_ONLY = Wall("none", Message(gettext_noop("No sandbox on this machine: li
 # Whose graph it is, by what the exporter calls itself.
 _PRODUCERS = {"pytorch": "pytorch", "skl2onnx": "scikit-learn", "tf2onnx": "tensorflow", "keras2onnx": "keras"}
 
+_MEASURED = ("file_bytes", "memory_bytes", "model_memory_bytes", "latency_ms", "throughput")
+
 Facts = Mapping[str, Any]
 Steps = Generator[Evidence, None, bool]
 
@@ -235,9 +237,7 @@ class _Examination:
             requirements=tuple(map(str, profile.get("requirements", ()))),
             labels=self._labels(),
             golden=profile.get("golden", {}),
-            profile={
-                key: profile.get(key) for key in ("file_bytes", "memory_bytes", "model_memory_bytes", "latency_ms")
-            },
+            profile={key: profile.get(key) for key in _MEASURED},
             parity=self.facts["convert"].get("parity") or {},
             trusted=self.served.trusted,
         )
