@@ -1,9 +1,9 @@
 """Starts one probe. The sandbox shows the isolated interpreter this package alone, found by its place."""
 
-import importlib.util
 import runpy
 import sys
 from pathlib import Path
+from types import ModuleType
 
 PROBES = ("examining", "profiling")
 
@@ -12,13 +12,15 @@ def main() -> None:
     name = sys.argv[1]
     if name not in PROBES:
         raise SystemExit(f"no such probe: {name}")
-    package = Path(__file__).resolve().parents[2]
-    spec = importlib.util.spec_from_file_location(
-        "worker", package / "__init__.py", submodule_search_locations=[str(package)]
-    )
-    assert spec
-    sys.modules["worker"] = importlib.util.module_from_spec(spec)
+    _make_packages(Path(__file__).resolve().parents[2])
     runpy.run_module(f"worker.inspection.probes.{name}", run_name="__main__", alter_sys=True)
+
+
+def _make_packages(place: Path) -> None:
+    """The packages above this one, without running their ``__init__``: those are for the outside."""
+    for name, folder in (("worker", place), ("worker.inspection", place / "inspection")):
+        package = sys.modules[name] = ModuleType(name)
+        package.__path__ = [str(folder)]
 
 
 main()

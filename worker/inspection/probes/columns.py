@@ -1,6 +1,6 @@
 """Which inputs a scikit-learn model takes: one table of numbers, text, or a tensor for each column."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,8 +13,11 @@ from worker.inspection.probes.reporting import Failure
 INPUT = "input"
 
 
-def inputs_of(model: Any) -> list[Tensor]:
-    """The inputs by our convention: ``input``, or a tensor for each column where they differ or have names."""
+def inputs_of(model: Any, names: Sequence[str] = ()) -> list[Tensor]:
+    """The inputs by our convention: ``input``, or a tensor for each column where they differ or have names.
+
+    ``names`` are those that came beside the model, for columns that have none of their own.
+    """
     first = first_step(model)
     if reads_text(first):
         return [Tensor(INPUT, "BYTES", (-1,))]
@@ -25,7 +28,7 @@ def inputs_of(model: Any) -> list[Tensor]:
     if isinstance(first, ColumnTransformer) and (len(set(types)) > 1 or chooses_by_name(first)):
         return [
             Tensor(name, word, (-1, 1))
-            for name, word in zip(column_names(model, first, int(width)), types, strict=True)
+            for name, word in zip(column_names(model, first, int(width), names), types, strict=True)
         ]
     return [Tensor(INPUT, types[0], (-1, int(width)))]
 
@@ -50,9 +53,11 @@ def reads_text(step: Any) -> bool:
     return hasattr(step, "build_analyzer")
 
 
-def column_names(model: Any, first: Any, width: int) -> list[str]:
+def column_names(model: Any, first: Any, width: int, beside: Sequence[str] = ()) -> list[str]:
     names = getattr(model, "feature_names_in_", None)
     names = getattr(first, "feature_names_in_", None) if names is None else names
+    if names is None and len(set(beside)) == width:
+        names = beside
     return [str(name) for name in names] if names is not None else [f"x{index}" for index in range(width)]
 
 

@@ -2,7 +2,7 @@
 
 import pickle
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -80,9 +80,9 @@ class Estimator:
         self.outputs: list[Tensor] = []  # known once it has predicted
         self.origin = Origin(type(model).__name__, written_by, _classes(model) if self.is_classifier else ())
 
-    def learn_inputs(self) -> None:
+    def learn_inputs(self, names: Sequence[str] = ()) -> None:
         """Read the inputs from the model, and let it forget the names of its columns: from here on they are ours."""
-        self.inputs = columns.inputs_of(self.model)
+        self.inputs = columns.inputs_of(self.model, names)
         self.is_rebuilt = rebuild(self.model)
 
     def predict(self, arrays: Arrays) -> Arrays:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from worker.inspection.probes import parity, reporting, samples
+from worker.inspection.probes import leaner, parity, reporting, samples
 from worker.inspection.probes.models import Arrays, to_request, to_response
 from worker.inspection.probes.reporting import Failure, Reporter, describe
 
@@ -24,8 +24,16 @@ _ESTIMATORS = ("skops", "pickle", "joblib")
 
 
 def main() -> None:
-    """One request, four checks: load, signature, predict, convert."""
     request, report = reporting.start()
+    if request["kind"] in _ESTIMATORS:
+        leaner.postpone_statistics()
+    else:
+        leaner.hide("sklearn")
+    examine(request, report)
+
+
+def examine(request: dict[str, Any], report: Reporter) -> None:
+    """One request, four checks: load, signature, predict, convert. Ends with SystemExit where one fails."""
     kind = request["kind"]
     with report.check("load") as facts:
         module = importlib.import_module(_HERE + _OPENERS[kind])
@@ -40,7 +48,7 @@ def main() -> None:
             facts.update(state="warned", code="other_version")
     with report.check("signature") as facts:
         if kind in _ESTIMATORS:
-            model.learn_inputs()
+            model.learn_inputs(request.get("columns") or ())
         arrays, answers = _first_answers(model, kind)
         facts.update(inputs=[t.to_json() for t in model.inputs], outputs=[t.to_json() for t in model.outputs])
         facts.update(classes=model.origin.classes)

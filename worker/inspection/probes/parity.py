@@ -12,31 +12,41 @@ TOLERANCE = 1e-4  # absolute, and relative to the reference
 def compare(
     reference: Arrays, other: Arrays, margins: np.ndarray | None = None, tolerance: float = TOLERANCE
 ) -> dict[str, Any]:
-    """Worst deviation of numbers and share of equal labels; where the reference is at a tie, any label is."""
-    worst, agreement, passed, samples = 0.0, None, True, len(next(iter(reference.values())))
+    """Worst deviation of numbers, with its output and row, and share of equal labels.
+
+    Where the reference is at a tie, any label is right.
+    """
+    samples = len(next(iter(reference.values())))
+    found: dict[str, Any] = {
+        "samples": samples, "max_abs_diff": 0.0, "tolerance": tolerance, "label_agreement": None, "passed": True,
+    }  # fmt: skip
+    worst_label: dict[str, Any] = {}
     for name, expected in reference.items():
         actual = other.get(name)
         if actual is None or actual.size != expected.size:
-            return {"samples": samples, "max_abs_diff": None, "tolerance": tolerance, "passed": False, "missing": name}
+            return found | {"max_abs_diff": None, "passed": False, "missing": name}
         if name == "label" or expected.dtype.kind not in "fc":
             equal = (_as_text(expected) == _as_text(actual)).reshape(samples, -1).all(axis=1)
             equal |= _ties(margins, samples, tolerance)
-            agreement = float(equal.mean())
-            passed &= bool(equal.all())
+            found.update(label_agreement=float(equal.mean()), passed=found["passed"] and bool(equal.all()))
+            worst_label = worst_label or ({} if equal.all() else {"where": name, "row": int(equal.argmin())})
             continue
-        wanted, got = expected.ravel().astype(np.float64), actual.ravel().astype(np.float64)
-        gap = np.abs(wanted - got)
-        both_absent = np.isnan(wanted) & np.isnan(got)
-        gap[both_absent | (wanted == got)] = 0.0
-        worst = max(worst, float(np.nan_to_num(gap, nan=np.inf).max(initial=0.0)))
-        passed &= bool((gap <= tolerance + tolerance * np.abs(np.where(both_absent, 0.0, wanted))).all())
-    return {
-        "samples": samples,
-        "max_abs_diff": worst,
-        "tolerance": tolerance,
-        "label_agreement": agreement,
-        "passed": passed,
-    }
+        gap, is_fine = _gap(expected.reshape(samples, -1), actual.reshape(samples, -1), tolerance)
+        found["passed"] &= is_fine
+        if gap.max(initial=0.0) > found["max_abs_diff"]:
+            row, _ = np.unravel_index(gap.argmax(), gap.shape)
+            found.update(max_abs_diff=float(gap.max()), where=name, row=int(row))
+    return found | worst_label
+
+
+def _gap(expected: np.ndarray, actual: np.ndarray, tolerance: float) -> tuple[np.ndarray, bool]:
+    """How far numbers are apart, and whether all are within the tolerance; two missing values are equal."""
+    wanted, got = expected.astype(np.float64), actual.astype(np.float64)
+    gap = np.abs(wanted - got)
+    both_absent = np.isnan(wanted) & np.isnan(got)
+    gap[both_absent | (wanted == got)] = 0.0
+    is_fine = bool((gap <= tolerance + tolerance * np.abs(np.where(both_absent, 0.0, wanted))).all())
+    return np.nan_to_num(gap, nan=np.inf), is_fine
 
 
 def _as_text(values: np.ndarray) -> np.ndarray:

@@ -85,17 +85,27 @@ def _for_tensor(tensor: Tensor, count: int, rng: np.random.Generator) -> np.ndar
 def from_request(example: dict[str, Any], inputs: list[Tensor]) -> Arrays:
     """The user's own example as arrays; ``bad_example`` where it does not fit the signature."""
     given = {item["name"]: item for item in example["inputs"]}
-    if len(given) == len(inputs) == 1:
-        given = {inputs[0].name: next(iter(given.values()))}
+    if len(inputs) == 1:
+        given = {inputs[0].name: _joined(example["inputs"])}
     if set(given) != {tensor.name for tensor in inputs}:
         raise Failure("bad_example", error="inputs " + ", ".join(sorted(given)))
     return {tensor.name: _from_item(given[tensor.name], tensor) for tensor in inputs}
 
 
+def _joined(items: list[dict[str, Any]]) -> dict[str, Any]:
+    """The one input, or a table of columns that were given one by one, in their order."""
+    if len(items) == 1:
+        return items[0]
+    rows = len(items[0]["data"])
+    if any(item.get("shape") != [rows, 1] or len(item["data"]) != rows for item in items):
+        raise Failure("bad_example", error="inputs " + ", ".join(str(item["name"]) for item in items))
+    return {"shape": [rows, len(items)], "data": [item["data"][row] for row in range(rows) for item in items]}
+
+
 def _from_item(item: dict[str, Any], tensor: Tensor) -> np.ndarray:
     try:
         array = np.array(item["data"], dtype=DTYPES[tensor.datatype]).reshape([int(size) for size in item["shape"]])
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise Failure("bad_example", error=str(error)[:200]) from error
     if len(array.shape) != len(tensor.shape) or any(
         want not in (-1, size) for size, want in zip(array.shape, tensor.shape, strict=True)
