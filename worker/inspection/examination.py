@@ -64,17 +64,12 @@ class _Examination:
     def _take_in(self) -> Evidence:
         found = self.found = intake.take_in(self.spec.files, self.spec.scratch)
         shown = {"format": intake.ACCEPTED[found.model.kind].title, "size": outcomes.size_in_words(found.model.size)}
-        details = {
-            "kind": found.model.kind,
-            "bytes": found.model.size,
-            "name": found.model.name,
-            "layers": list(found.model.layers),
-            "archive": found.archive,
-            "beside": list(found.beside),
-            "labels": len(found.labels),
-        }
-        summary = Message(gettext_noop("%(format)s, %(size)s, told by its content"), shown)
-        return Evidence("content", "passed", summary, details=details)
+        words = gettext_noop("%(format)s, %(size)s, told by its content")
+        if found.mlflow:
+            words = gettext_noop("%(format)s, %(size)s, out of an MLflow model folder")
+        elif found.weights:
+            words = gettext_noop("%(format)s, %(size)s with its weights, which lay beside it")
+        return Evidence("content", "passed", Message(words, shown), details=intake.facts(found))
 
     def safety(self) -> Steps:
         return (yield from self._check("safety", self._judge))
@@ -173,7 +168,7 @@ class _Examination:
     def _request(self, **more: Any) -> dict[str, Any]:
         return {
             "path": str(self.found.model.path.resolve()), "kind": self.safe.loader, "allowed": sorted(allowlist.load()),
-            "example": self.spec.example, **more,
+            "example": self.spec.example or self.found.example, "columns": list(self.found.columns), **more,
         }  # fmt: skip
 
     def _folder(self, name: str) -> Path:

@@ -3,7 +3,10 @@
 from worker.inspection.refusals import Refusal
 from worker.specs import Message, gettext_noop
 
-ACCEPTED = "ONNX, scikit-learn (skops, joblib, pickle), XGBoost (JSON, UBJSON), LightGBM (text)"
+ACCEPTED = (
+    "ONNX (also with weights in other files), scikit-learn (skops, joblib, pickle), XGBoost (JSON, UBJSON),"
+    " LightGBM (text), MLflow folders of these"
+)
 
 _TO_ONNX_TORCH = gettext_noop("Export it with torch.onnx.export(model, example, 'model.onnx') and upload that file.")
 _TO_ONNX_TF = gettext_noop(
@@ -86,6 +89,10 @@ FORMATS: dict[str, tuple[str, str]] = {
     "image": (gettext_noop("This is a picture or a sound, not a model."), _MODEL_ITSELF),
     "document": (gettext_noop("This is a document, not a model."), _MODEL_ITSELF),
     "program": (gettext_noop("This is a program, not a model."), _MODEL_ITSELF),
+    "mlmodel": (
+        gettext_noop("This is the MLmodel file of an MLflow folder, without the model."),
+        gettext_noop("Upload the whole folder that MLflow wrote, as files or as a zip."),
+    ),
     "notebook": (
         gettext_noop("This is a notebook, not a model."),
         gettext_noop("Save the model at the end of the notebook, for example with skops.io.dump."),

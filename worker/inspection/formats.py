@@ -50,6 +50,7 @@ _TORCH_MAGIC = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
 _XGBOOST_JSON = re.compile(rb'\s*\{\s*"(?:learner"\s*:\s*\{|version"\s*:\s*\[)')
 _XGBOOST_UBJ = re.compile(rb"\{(?:L.{8}|[iUIl].{0,4}?)(?:learner\{|version\[)", re.DOTALL)
 _SAFETENSORS = re.compile(rb'.{8}\{\s*"', re.DOTALL)
+_MLMODEL = re.compile(rb"^flavors:\s*\n[ \t]+\w+:", re.MULTILINE)
 _CODE = re.compile(rb"^(?:import |from \w+ import |def |class |#!)", re.MULTILINE)
 
 _JSON_SIGNS = (
@@ -99,6 +100,8 @@ def _recognise_text(head: bytes) -> str:
         return _recognise_markup(start)
     if start.startswith(("{", "[")):
         return _recognise_json(start)
+    if _MLMODEL.search(head):
+        return "mlmodel"
     return "code" if _CODE.search(head) else "text"
 
 

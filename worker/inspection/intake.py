@@ -1,21 +1,16 @@
 """Finds the one model among the uploaded files: what it is, where its plain bytes lie, and what came with it."""
 
-import json
-import mmap
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from worker.inspection import archives, foreign, formats, layers, onnx_files
+from worker.inspection import candidates, foreign, formats, labels, mlflow_folders, onnx_external, onnx_files
+from worker.inspection.candidates import Candidate, view
 from worker.inspection.refusals import Refusal
 from worker.specs import Message, SourceFile, gettext_noop
 
-LABELS = frozenset({"labels.txt", "labels.json"})
-LABELS_BYTES = 1 << 20
-LABELS_COUNT = 100_000
-UNPACKED = 4 << 30  # bytes an archive or a compressed file may become
+__all__ = ["ACCEPTED", "Candidate", "Intake", "take_in", "view"]
 
 
 class Format(NamedTuple):
@@ -37,17 +32,6 @@ ACCEPTED = {
 
 
 @dataclass(frozen=True)
-class Candidate:
-    """One file that may be the model."""
-
-    path: Path
-    name: str
-    size: int
-    kind: str
-    layers: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
 class Intake:
     """The model and its companions."""
 
@@ -56,54 +40,63 @@ class Intake:
     beside: tuple[str, ...] = ()  # names of files that came along
     archive: str = ""
     outline: onnx_files.Outline = field(default_factory=onnx_files.Outline)
+    weights: tuple[str, ...] = ()  # files whose bytes were brought into the model
+    mlflow: mlflow_folders.Folder | None = None
 
+    @property
+    def example(self) -> Mapping[str, Any] | None:
+        """A request that came with the model, for where its uploader gives none."""
+        return self.mlflow.example if self.mlflow else None
 
-@contextmanager
-def view(path: Path) -> Iterator[Any]:
-    """The bytes of a file without reading it: a memory map, or empty bytes."""
-    with open(path, "rb") as file:
-        if not path.stat().st_size:
-            yield b""
-            return
-        with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-            yield data
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Names of the inputs, for a model that has none itself."""
+        return self.mlflow.columns if self.mlflow else ()
 
 
 def take_in(files: Sequence[SourceFile], scratch: Path) -> Intake:
     """The one model in an upload; refuses none, several, and every format that is not accepted."""
-    candidates = [_look(file.path, file.name, file.size) for file in files]
-    packed = [candidate for candidate in candidates if _is_archive(candidate)]
-    archive = ""
-    if len(candidates) - len(_beside(candidates)) == 1 and packed:
-        archive = packed[0].name
-        unpacked = _unpack(_unwrap(packed[0], scratch), scratch / "unpacked")
-        candidates = [candidate for candidate in candidates if candidate is not packed[0]] + unpacked
-    model = _unwrap(_only_one(candidates), scratch)
+    found = [candidates.look(file.path, file.name, file.size) for file in files]
+    found, archive = _unpacked(found, scratch)
+    folder = _mlflow_folder(found)
+    chosen = folder.model if folder else _only_one(found)
+    model = candidates.unwrap(chosen, scratch)
     if model.kind not in ACCEPTED:
         raise foreign.refuse(model.kind)
-    others = [candidate for candidate in candidates if candidate.path != model.path and candidate.name != model.name]
-    return Intake(model, _labels(others), tuple(sorted(c.name for c in others)), archive, _check_whole(model))
+    outline, weights = _check_whole(model), ()
+    if outline.locations:
+        model, weights = _bring_in(model, outline, found, scratch)
+        outline = _check_whole(model)
+    others = [candidate for candidate in found if candidate is not chosen and candidate.name not in weights]
+    beside = tuple(sorted(candidate.name for candidate in others))
+    return Intake(model, labels.read_labels(others), beside, archive, outline, weights, folder)
 
 
-def _look(path: Path, name: str, size: int) -> Candidate:
-    with view(path) as data:
-        return Candidate(path, name, size, formats.recognise(data))
+def _unpacked(found: list[Candidate], scratch: Path) -> tuple[list[Candidate], str]:
+    """The files with those of the one archive among them, and its name."""
+    packed = [candidate for candidate in found if candidates.is_archive(candidate)]
+    if not packed or len(found) - len(_beside(found)) != 1:
+        return found, ""
+    inner = candidates.unpack(candidates.unwrap(packed[0], scratch), scratch / "unpacked")
+    return [candidate for candidate in found if candidate is not packed[0]] + inner, packed[0].name
 
 
-def _is_archive(candidate: Candidate) -> bool:
-    """Whether it is a zip or a tar, also under a layer of compression (by its first unpacked bytes)."""
-    if candidate.kind in ("zip", "tar"):
-        return True
-    if candidate.kind not in layers.KINDS:
-        return False
-    return layers.first_bytes(candidate.path, candidate.kind, 512)[257:262] == b"ustar"
+def _mlflow_folder(found: list[Candidate]) -> mlflow_folders.Folder | None:
+    folders = [candidate for candidate in found if candidate.kind == "mlmodel"]
+    if len(folders) > 1:
+        raise _several(folders)
+    return mlflow_folders.open_folder(folders[0], found) if folders and len(found) > 1 else None
 
 
-def _beside(candidates: list[Candidate]) -> list[Candidate]:
+def _beside(found: list[Candidate]) -> list[Candidate]:
+    """Those that are no model: notes, and the files of weights that a model names."""
+    weights = _weights_of(found)
     return [
         candidate
-        for candidate in candidates
-        if candidate.kind in formats.TEXTS or (candidate.kind == "unknown" and _is_note(candidate))
+        for candidate in found
+        if candidate.kind in formats.TEXTS
+        or (candidate.kind == "unknown" and _is_note(candidate))
+        or candidate.name in weights
     ]
 
 
@@ -111,20 +104,33 @@ def _is_note(candidate: Candidate) -> bool:
     return candidate.name.casefold().endswith((".md", ".txt", ".yaml", ".yml", ".json", ".csv"))
 
 
-def _only_one(candidates: list[Candidate]) -> Candidate:
-    beside = _beside(candidates)
-    models = [candidate for candidate in candidates if candidate not in beside] or candidates[:1] * (
-        len(candidates) == 1
-    )
+def _weights_of(found: list[Candidate]) -> set[str]:
+    """Names of the files that the ONNX files among these refer to, whatever their bytes look like."""
+    names: set[str] = set()
+    for candidate in found:
+        if candidate.kind == "onnx" and len(found) > 1:
+            with view(candidate.path) as data:
+                locations = onnx_files.outline(data).locations
+            names.update(candidate.folder + onnx_external.check_location(location) for location in locations)
+    return names
+
+
+def _only_one(found: list[Candidate]) -> Candidate:
+    beside = _beside(found)
+    models = [candidate for candidate in found if candidate not in beside] or found[:1] * (len(found) == 1)
     if len(models) == 1:
         return models[0]
-    if not models:
-        raise Refusal(
-            Message(gettext_noop("None of the %(count)d files is a model."), {"count": len(candidates)}),
-            Message(gettext_noop("Add the model file: %(accepted)s."), {"accepted": foreign.ACCEPTED}),
-        )
-    names = ", ".join(sorted(candidate.name for candidate in models)[:5])
+    if models:
+        raise _several(models)
     raise Refusal(
+        Message(gettext_noop("None of the %(count)d files is a model."), {"count": len(found)}),
+        Message(gettext_noop("Add the model file: %(accepted)s."), {"accepted": foreign.ACCEPTED}),
+    )
+
+
+def _several(models: list[Candidate]) -> Refusal:
+    names = ", ".join(sorted(candidate.name for candidate in models)[:5])
+    return Refusal(
         Message(
             gettext_noop("There are %(count)d files that could be the model: %(names)s."),
             {"count": len(models), "names": names},
@@ -133,59 +139,20 @@ def _only_one(candidates: list[Candidate]) -> Candidate:
     )
 
 
-def _unwrap(candidate: Candidate, scratch: Path) -> Candidate:
-    """Take off layers of compression, at most two."""
-    while candidate.kind in layers.KINDS:
-        depth = len(candidate.layers)
-        if depth == layers.DEPTH:
-            raise Refusal(
-                Message(gettext_noop("The file is compressed more than twice over.")),
-                Message(gettext_noop("Save the model again, compressed once or not at all.")),
-            )
-        target = scratch / f"plain-{depth}"
-        layers.unwrap(candidate.path, candidate.kind, target, UNPACKED)
-        inner = _look(target, candidate.name, target.stat().st_size)
-        candidate = replace(inner, layers=(*candidate.layers, candidate.kind))
-    return candidate
-
-
-def _unpack(archive: Candidate, folder: Path) -> list[Candidate]:
-    with view(archive.path) as data:
-        entries = archives.read_zip(data) if archive.kind == "zip" else archives.read_tar(data)
-        paths = archives.extract(data, entries, folder, UNPACKED)
-    return [_look(path, entry.name, entry.size) for path, entry in zip(paths, entries, strict=True)]
-
-
-def _labels(others: list[Candidate]) -> tuple[str, ...]:
-    """The class names of a labels file: one a line, or a JSON list, or a JSON object from index to name."""
-    found = next((c for c in others if c.name.rpartition("/")[2].casefold() in LABELS and c.size <= LABELS_BYTES), None)
-    if found is None:
-        return ()
-    try:
-        text = found.path.read_text("utf-8-sig")
-        names = _json_labels(json.loads(text)) if found.kind == "json" else [line.strip() for line in text.splitlines()]
-    except (ValueError, RecursionError) as error:
-        raise _bad_labels(found.name) from error
-    while names and not names[-1]:
-        names.pop()
-    if len(names) > LABELS_COUNT or not all(isinstance(name, str) and len(name) <= 256 for name in names):
-        raise _bad_labels(found.name)
-    return tuple(names)
-
-
-def _json_labels(data: Any) -> list[str]:
-    if isinstance(data, dict):
-        data = [data.get(str(index)) for index in range(len(data))]
-    if not isinstance(data, list) or not all(isinstance(name, str | int) for name in data):
-        raise ValueError("labels")
-    return [str(name) for name in data]
-
-
-def _bad_labels(name: str) -> Refusal:
-    return Refusal(
-        Message(gettext_noop("The labels file %(name)s cannot be read."), {"name": name}),
-        Message(gettext_noop("Write one class name a line, in UTF-8, or a JSON list of names.")),
-    )
+def _bring_in(
+    model: Candidate, outline: onnx_files.Outline, found: list[Candidate], scratch: Path
+) -> tuple[Candidate, tuple[str, ...]]:
+    """The model as one file with its weights inside, and the names of the files that they came from."""
+    blobs = {
+        candidate.name.removeprefix(model.folder): onnx_external.Blob(candidate.path, candidate.size)
+        for candidate in found
+        if candidate.name.startswith(model.folder)
+    }
+    target = scratch / "whole.onnx"
+    with view(model.path) as data:
+        size = onnx_external.inline(data, blobs, target)
+    names = tuple(sorted(model.folder + location for location in outline.locations))
+    return replace(model, path=target, size=size), names
 
 
 def _check_whole(model: Candidate) -> onnx_files.Outline:
@@ -207,3 +174,18 @@ def _check_whole(model: Candidate) -> onnx_files.Outline:
                 Message(gettext_noop("Save the model again and upload the whole file.")),
             )
     return onnx_files.Outline()
+
+
+def facts(found: Intake) -> Mapping[str, Any]:
+    """What was found, as plain JSON for the page."""
+    return {
+        "kind": found.model.kind,
+        "bytes": found.model.size,
+        "name": found.model.name,
+        "layers": list(found.model.layers),
+        "archive": found.archive,
+        "beside": list(found.beside),
+        "labels": len(found.labels),
+        **({"weights": list(found.weights)} if found.weights else {}),
+        **({"mlflow": dict(found.mlflow.facts)} if found.mlflow else {}),
+    }

@@ -4,16 +4,14 @@ Field numbers: ``onnx/onnx.proto``. The whole file is checked by onnx itself lat
 """
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
 
+from worker.inspection.protobuf import Buffer, NotProtobuf, Truncated, Walk
 from worker.inspection.refusals import Refusal
 from worker.specs import Message, gettext_noop
 
-Buffer = Any  # bytes or mmap
+__all__ = ["NotProtobuf", "Outline", "Truncated", "outline", "refuse_unsafe"]
 
-FIELDS = 5_000_000
 DEPTH = 16  # of graphs inside attributes inside graphs
 
 STANDARD_DOMAINS = frozenset({"", "ai.onnx", "ai.onnx.ml", "com.microsoft"})  # what onnxruntime carries itself
@@ -23,14 +21,6 @@ _MODEL_FIELDS = frozenset({1, 2, 3, 4, 5, 6, 7, 8, 14, 20, 25, 26})
 
 # In an attribute, numbers and short words come one by one: a forest has millions. Possessive: nothing is remembered.
 _RUN = re.compile(rb"(?:\x3d.{4}|\x40[\x80-\xff]{0,9}[\x00-\x7f]|\x4a\x0aBRANCH_LEQ|\x4a\x04LEAF)++", re.DOTALL)
-
-
-class Truncated(Exception):
-    """The file ends inside a field."""
-
-
-class NotProtobuf(Exception):
-    """These bytes are no protobuf message."""
 
 
 @dataclass
@@ -45,61 +35,13 @@ class Outline:
     functions: set[tuple[str, str]] = field(default_factory=set)  # defined in the file itself
     nodes: int = 0
     external: set[str] = field(default_factory=set)  # tensors whose data lies outside the file
+    locations: set[str] = field(default_factory=set)  # where they say it lies
     has_graph: bool = False
-
-
-class _Walk:
-    def __init__(self, data: Buffer) -> None:
-        self.data = data
-        self.left = FIELDS
-
-    def varint(self, pos: int, end: int) -> tuple[int, int]:
-        value = shift = 0
-        while pos < end:
-            byte = self.data[pos]
-            pos += 1
-            value |= (byte & 0x7F) << shift
-            if byte < 0x80:
-                return value, pos
-            shift += 7
-            if shift > 63:
-                raise NotProtobuf
-        raise Truncated
-
-    def fields(self, start: int, end: int, *, has_runs: bool = False) -> Iterator[tuple[int, int, int, int]]:
-        """Number, plain value, and start and end of the content of each field; ``has_runs`` skips numbers."""
-        pos = start
-        while pos < end:
-            if has_runs and (run := _RUN.match(self.data, pos, end)):
-                pos = run.end()
-                continue
-            self.left -= 1
-            if self.left < 0:
-                raise NotProtobuf
-            tag, pos = self.varint(pos, end)
-            number, wire = tag >> 3, tag & 7
-            value, width = 0, {1: 8, 5: 4}.get(wire, 0)
-            if wire == 0:
-                value, pos = self.varint(pos, end)
-            elif wire == 2:
-                width, pos = self.varint(pos, end)
-            elif not width:
-                raise NotProtobuf
-            if number == 0:
-                raise NotProtobuf
-            if pos + width > end:
-                raise Truncated
-            yield number, value, pos, pos + width
-            pos += width
-
-    def text(self, start: int, end: int) -> str:
-        piece: bytes = self.data[start : min(end, start + 256)]
-        return piece.decode("utf-8", "replace")
 
 
 def outline(data: Buffer) -> Outline:
     """The outline of a model; Truncated or NotProtobuf where the bytes are not one message to their end."""
-    walk, found = _Walk(data), Outline()
+    walk, found = Walk(data, _RUN), Outline()
     for number, value, start, end in walk.fields(0, len(data)):
         if number not in _MODEL_FIELDS:
             raise NotProtobuf
@@ -120,7 +62,7 @@ def outline(data: Buffer) -> Outline:
     return found
 
 
-def _read_opset(walk: _Walk, start: int, end: int) -> tuple[str, int]:
+def _read_opset(walk: Walk, start: int, end: int) -> tuple[str, int]:
     domain, version = "", 0
     for number, value, first, last in walk.fields(start, end):
         if number == 1:
@@ -130,7 +72,7 @@ def _read_opset(walk: _Walk, start: int, end: int) -> tuple[str, int]:
     return domain, version
 
 
-def _read_graph(walk: _Walk, start: int, end: int, found: Outline, depth: int) -> None:
+def _read_graph(walk: Walk, start: int, end: int, found: Outline, depth: int) -> None:
     if depth > DEPTH:
         raise NotProtobuf
     for number, _, first, last in walk.fields(start, end):
@@ -142,7 +84,7 @@ def _read_graph(walk: _Walk, start: int, end: int, found: Outline, depth: int) -
             _read_sparse(walk, first, last, found)
 
 
-def _read_node(walk: _Walk, start: int, end: int, found: Outline, depth: int) -> None:
+def _read_node(walk: Walk, start: int, end: int, found: Outline, depth: int) -> None:
     kind = domain = ""
     found.nodes += 1
     for number, _, first, last in walk.fields(start, end):
@@ -155,7 +97,7 @@ def _read_node(walk: _Walk, start: int, end: int, found: Outline, depth: int) ->
     found.operators.add((domain, kind))
 
 
-def _read_attribute(walk: _Walk, start: int, end: int, found: Outline, depth: int) -> None:
+def _read_attribute(walk: Walk, start: int, end: int, found: Outline, depth: int) -> None:
     for number, _, first, last in walk.fields(start, end, has_runs=True):
         if number in (5, 10) and last > first:
             _read_tensor(walk, first, last, found)
@@ -165,24 +107,32 @@ def _read_attribute(walk: _Walk, start: int, end: int, found: Outline, depth: in
             _read_sparse(walk, first, last, found)
 
 
-def _read_sparse(walk: _Walk, start: int, end: int, found: Outline) -> None:
+def _read_sparse(walk: Walk, start: int, end: int, found: Outline) -> None:
     for number, _, first, last in walk.fields(start, end):
         if number in (1, 2):
             _read_tensor(walk, first, last, found)
 
 
-def _read_tensor(walk: _Walk, start: int, end: int, found: Outline) -> None:
+def _read_tensor(walk: Walk, start: int, end: int, found: Outline) -> None:
     name, is_external = "", False
     for number, value, first, last in walk.fields(start, end):
         if number == 8:
             name = walk.text(first, last)
         elif number == 13 or (number == 14 and value):
             is_external = True
+            if number == 13 and (entry := read_entry(walk, first, last))[0] == "location":
+                found.locations.add(entry[1])
     if is_external:
         found.external.add(name)
 
 
-def _read_function(walk: _Walk, start: int, end: int, found: Outline) -> None:
+def read_entry(walk: Walk, start: int, end: int) -> tuple[str, str]:
+    """Key and value of an entry that says where a tensor's data lies."""
+    texts = {number: walk.text(first, last) for number, _, first, last in walk.fields(start, end)}
+    return texts.get(1, ""), texts.get(2, "")
+
+
+def _read_function(walk: Walk, start: int, end: int, found: Outline) -> None:
     name = domain = ""
     for number, _, first, last in walk.fields(start, end):
         if number == 1:

@@ -85,7 +85,7 @@ def _for_tensor(tensor: Tensor, count: int, rng: np.random.Generator) -> np.ndar
 def from_request(example: dict[str, Any], inputs: list[Tensor]) -> Arrays:
     """The user's own example as arrays; ``bad_example`` where it does not fit the signature."""
     given = {item["name"]: item for item in example["inputs"]}
-    if len(inputs) == 1:
+    if given and len(inputs) == 1:
         given = {inputs[0].name: _joined(example["inputs"])}
     if set(given) != {tensor.name for tensor in inputs}:
         raise Failure("bad_example", error="inputs " + ", ".join(sorted(given)))
@@ -96,8 +96,8 @@ def _joined(items: list[dict[str, Any]]) -> dict[str, Any]:
     """The one input, or a table of columns that were given one by one, in their order."""
     if len(items) == 1:
         return items[0]
-    rows = len(items[0]["data"])
-    if any(item.get("shape") != [rows, 1] or len(item["data"]) != rows for item in items):
+    rows = len(items[0].get("data", ()))
+    if any(item.get("shape") != [rows, 1] or len(item.get("data", ())) != rows for item in items):
         raise Failure("bad_example", error="inputs " + ", ".join(str(item["name"]) for item in items))
     return {"shape": [rows, len(items)], "data": [item["data"][row] for row in range(rows) for item in items]}
 
