@@ -296,6 +296,7 @@ SLIPWAY_ROUNDS = {  # what comes round with the clock: seconds between (worker/t
     "clear_orphans": 60.0,
     "expire_releases": 60.0,
     "expire_uploads": 300.0,
+    "prune": 6 * 3600.0,
     "verify_audit": 3600.0,
 }
 CELERY_BEAT_SCHEDULE = {

@@ -19,9 +19,11 @@ from apps.core import idempotency
 from apps.core.actors import Actor
 from apps.core.errors import Missing
 from apps.core.idempotency import IdempotentMixin
+from apps.core.pagination import KeysetPages, page_size
 from apps.core.parsers import StrictJSONParser
-from apps.library import selectors, services
+from apps.library import selectors, services, shapes
 from apps.library.downloads import send_files
+from apps.library.facets import NO, YES, ModelFilter
 from apps.library.models import MLModel, ModelVersion
 from apps.library.serializers import (
     CheckOut,
@@ -41,7 +43,9 @@ def _query(name: str, text: str, values: Sequence[str] = ()) -> OpenApiParameter
     return OpenApiParameter(name, str, OpenApiParameter.QUERY, description=text, enum=list(values) or None)
 
 
-SEARCH = _query("search", "Every word must stand in the name, description, task, a tag or the owner's name.")
+SEARCH = _query(
+    "search", "Every word must begin a word of the name, a tag, the task, the description, the owner or the card."
+)
 FRAMEWORK = _query("framework", "As the examination named it, e.g. `scikit-learn`.")
 STATE = _query("state", "Of the version; for models: of the latest one.", ModelVersion.State.values)
 MODEL_EXAMPLE = OpenApiExample(
@@ -79,6 +83,7 @@ class LibraryView(IdempotentMixin, APIView):
 
 class Models(LibraryView, generics.GenericAPIView):
     serializer_class = ModelOut
+    pagination_class = KeysetPages
     filter_backends = ()
 
     @extend_schema(
@@ -90,13 +95,19 @@ class Models(LibraryView, generics.GenericAPIView):
             _query("task", "Exactly this task."),
             FRAMEWORK,
             STATE,
-            _query("ordering", "Latest change first, unless asked otherwise.", list(selectors.ORDERINGS)),
+            _query("owner", "By the e-mail address."),
+            _query("running", "Whether some version runs now.", [YES, NO]),
+            _query(
+                "ordering",
+                "The best fit for a search first, else the latest change, unless asked otherwise.",
+                list(selectors.ORDERINGS),
+            ),
         ],
     )
     def get(self, request: Request, project: str) -> Response:
-        wanted = selectors.ModelFilter(**{name: request.query_params.get(name, "") for name in selectors.FILTERS})
-        page = self.paginate_queryset(selectors.list_models(self.actor, self.project, wanted))
-        return self.get_paginated_response(ModelOut(page, many=True).data)
+        wanted, cursor = ModelFilter.read(request.query_params), request.query_params.get("cursor", "")
+        page = selectors.find_models(self.actor, self.project, wanted, cursor, page_size(request), columns=shapes.MODEL)
+        return self.get_paginated_response(list(map(shapes.shape_model, self.paginator.take(page, request))))
 
     @extend_schema(
         operation_id="models_create",
@@ -111,13 +122,13 @@ class Models(LibraryView, generics.GenericAPIView):
         wanted.is_valid(raise_exception=True)
         model = services.create_model(actor=self.actor, project=self.project, **wanted.validated_data)
         address = reverse("library_api:model", args=[project, model.name])
-        return Response(ModelOut(model).data, status=status.HTTP_201_CREATED, headers={"Location": address})
+        return Response(_model_out(self.actor, model), status=status.HTTP_201_CREATED, headers={"Location": address})
 
 
 class Model(LibraryView):
     @extend_schema(operation_id="models_read", summary="One model", responses=ModelOut)
     def get(self, request: Request, project: str, model: str) -> Response:
-        return self._shown()
+        return Response(_model_out(self.actor, self.get_model()))
 
     @extend_schema(
         operation_id="models_edit", summary="Change what is said about a model", request=ModelEdit, responses=ModelOut
@@ -125,16 +136,13 @@ class Model(LibraryView):
     def patch(self, request: Request, project: str, model: str) -> Response:
         wanted = ModelEdit(data=request.data)
         wanted.is_valid(raise_exception=True)
-        services.edit_model(actor=self.actor, model=self.get_model(), **wanted.validated_data)
-        return self._shown()
-
-    def _shown(self) -> Response:
-        model = self.get_model()
-        return Response(ModelOut(selectors.list_models(self.actor, model.project).get(pk=model.pk)).data)
+        model = services.edit_model(actor=self.actor, model=self.get_model(), **wanted.validated_data)
+        return Response(_model_out(self.actor, model))
 
 
 class Versions(LibraryView, generics.GenericAPIView):
     serializer_class = VersionShort
+    pagination_class = KeysetPages
     filter_backends = ()
     parser_classes = (StrictJSONParser, parsers.MultiPartParser)
 
@@ -150,8 +158,8 @@ class Versions(LibraryView, generics.GenericAPIView):
     )
     def get(self, request: Request, project: str, model: str) -> Response:
         wanted = {name: request.query_params.get(name, "") for name in ("search", "framework", "state", "ordering")}
-        page = self.paginate_queryset(selectors.list_versions(self.actor, self.get_model(), **wanted))
-        return self.get_paginated_response(VersionShort(page, many=True).data)
+        rows = selectors.list_versions(self.actor, self.get_model(), **wanted).values(*shapes.VERSION_SHORT)
+        return self.get_paginated_response(list(map(shapes.shape_version, self.paginate_queryset(rows) or ())))
 
     @extend_schema(
         operation_id="versions_create",
@@ -180,7 +188,9 @@ class Versions(LibraryView, generics.GenericAPIView):
             **facts,
         )
         address = reverse("library_api:version", args=[project, model, version.number])
-        return Response(_version_out(version), status=status.HTTP_201_CREATED, headers={"Location": address})
+        return Response(
+            _version_out(self.actor, version), status=status.HTTP_201_CREATED, headers={"Location": address}
+        )
 
     def _stored(self, model: MLModel, file: Any) -> services.StoredFile:
         return services.store_file(actor=self.actor, project=model.project, name=file.name, stream=file)
@@ -197,19 +207,31 @@ class Versions(LibraryView, generics.GenericAPIView):
 class Version(LibraryView):
     @extend_schema(operation_id="versions_read", summary="One version", responses=VersionOut)
     def get(self, request: Request, project: str, model: str, number: int) -> Response:
-        return Response(_version_out(self.get_version()))
+        return Response(shapes.read_version(self.actor, self.project, model, number))
+
+    @extend_schema(
+        operation_id="versions_delete",
+        summary="Delete a version for good",
+        description=(
+            "Only what nothing refers to: 409 names the releases and versions that do. The number is never given again."
+        ),
+        responses={204: None},
+    )
+    def delete(self, request: Request, project: str, model: str, number: int) -> Response:
+        services.delete_version(actor=self.actor, version=self.get_version())
+        return Response(status=status.HTTP_204_NO_CONTENT)
 
 
 class Files(LibraryView):
     @extend_schema(operation_id="versions_files", summary="Files of a version", responses=FileOut(many=True))
     def get(self, request: Request, project: str, model: str, number: int) -> Response:
-        return Response(FileOut(selectors.list_files(self.get_version()), many=True).data)
+        return Response(shapes.read_files(self.get_version().pk))
 
 
 class Checks(LibraryView):
     @extend_schema(operation_id="versions_checks", summary="Evidence about a version", responses=CheckOut(many=True))
     def get(self, request: Request, project: str, model: str, number: int) -> Response:
-        return Response(CheckOut(self.get_version().checks.all(), many=True).data)
+        return Response(shapes.read_checks(self.get_version().pk))
 
 
 class Download(LibraryView):
@@ -236,7 +258,7 @@ class Retire(LibraryView):
     )
     def post(self, request: Request, project: str, model: str, number: int) -> Response:
         version = services.retire_version(actor=self.actor, version=self.get_version(), note=_note(request))
-        return Response(_version_out(version))
+        return Response(_version_out(self.actor, version))
 
 
 class Restore(LibraryView):
@@ -249,7 +271,7 @@ class Restore(LibraryView):
     )
     def post(self, request: Request, project: str, model: str, number: int) -> Response:
         version = services.restore_version(actor=self.actor, version=self.get_version(), note=_note(request))
-        return Response(_version_out(version))
+        return Response(_version_out(self.actor, version))
 
 
 def _note(request: Request) -> str:
@@ -258,6 +280,10 @@ def _note(request: Request) -> str:
     return str(wanted.validated_data["note"])
 
 
-def _version_out(version: ModelVersion) -> dict[str, Any]:
-    selectors.load_evidence(version)
-    return VersionOut(version).data
+def _model_out(actor: Actor, model: MLModel) -> dict[str, Any]:
+    rows = selectors.list_models(actor, model.project).filter(pk=model.pk)
+    return shapes.shape_model(rows.values(*shapes.MODEL).get())
+
+
+def _version_out(actor: Actor, version: ModelVersion) -> dict[str, Any]:
+    return shapes.read_version(actor, version.project, version.model.name, version.number)

@@ -18,6 +18,7 @@ pages: list[URLPattern] = [  # under /p/<project>/
     path(f"{_page}live/", version_views.version_live, name="version_live"),
     path(f"{_page}retire/", version_views.retire_version, name="retire_version"),
     path(f"{_page}restore/", version_views.restore_version, name="restore_version"),
+    path(f"{_page}delete/", version_views.delete_version, name="delete_version"),
     path(f"{_page}download/", version_views.download, name="download"),
 ]
 

@@ -75,6 +75,15 @@ def restore_version(request: PageRequest, project: str, model: str, number: int)
     return redirect(address_of(row))
 
 
+@require_POST
+def delete_version(request: PageRequest, project: str, model: str, number: int) -> HttpResponse:
+    """Delete a version that nothing refers to, for good."""
+    room, row = _find(request, project, model, number)
+    services.delete_version(actor=request.actor, version=row, note=request.POST.get("note", "")[:2000])
+    messages.success(request, _("%(version)s is deleted.") % {"version": row})
+    return redirect("library:model", project=room.slug, model=model)
+
+
 @require_GET
 def download(request: PageRequest, project: str, model: str, number: int) -> HttpResponseBase:
     """The uploaded files, or the one that ``?file=`` names."""

@@ -24,7 +24,7 @@ from apps.deployments import selectors as deployments
 from apps.deployments import services as deploying
 from apps.deployments.models import Deployment
 from apps.library.models import ModelVersion
-from apps.library.services import expire_uploads
+from apps.library.services import collect_unreferenced, expire_uploads
 from apps.monitoring.models import Delivery
 from apps.releases.models import Build
 from apps.releases.services import expire_releases
@@ -67,6 +67,7 @@ ROUNDS: dict[str, Callable[[], Any]] = {
     "clear_orphans": clear_orphans,
     "expire_releases": expire_releases,
     "expire_uploads": expire_uploads,
+    "prune": collect_unreferenced,
     "verify_audit": verify_chain,
 }
 

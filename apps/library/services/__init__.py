@@ -1,10 +1,13 @@
 """Every write to the library, each with its permission, its audit entry and its job.
 
 ``catalogue`` names models, ``uploads`` receives bytes, ``versions`` makes versions of them and retires them,
-``examinations`` writes down what the worker finds out about one.
+``examinations`` writes down what the worker finds out about one, ``deletions`` deletes one that nothing refers to, and
+``artifacts`` collects bytes that nobody needs any more.
 """
 
+from apps.library.services.artifacts import Unreferenced, collect, collect_unreferenced, find_unreferenced
 from apps.library.services.catalogue import create_model, edit_model, tag_models
+from apps.library.services.deletions import delete_version
 from apps.library.services.examinations import (
     begin_examination,
     fail_examination,
@@ -27,15 +30,20 @@ __all__ = [
     "Checksum",
     "ChecksumMismatch",
     "StoredFile",
+    "Unreferenced",
     "begin_examination",
     "cancel_upload",
+    "collect",
+    "collect_unreferenced",
     "create_model",
     "create_named_version",
     "create_upload",
     "create_version",
+    "delete_version",
     "edit_model",
     "expire_uploads",
     "fail_examination",
+    "find_unreferenced",
     "finish_examination",
     "receive",
     "record_check",

@@ -16,7 +16,7 @@ from apps.core.actors import Actor
 from apps.core.errors import Invalid, Missing, StateConflict
 from apps.core.jobs import Job, enqueue
 from apps.core.states import advance
-from apps.library import quota
+from apps.library import index, quota
 from apps.library.companions import check_example, is_companion, read_companions
 from apps.library.models import Artifact, MLModel, ModelVersion, Upload, VersionFile
 from apps.library.names import check_distinct
@@ -67,6 +67,8 @@ def create_version(
         due_at=Now(),
     )
     _attach(version, contents)
+    if version.card:
+        index.remember(model, version.card)
     record(
         actor,
         "version.uploaded",
@@ -163,10 +165,11 @@ def _refuse_foreign_parent(model: MLModel, parent: ModelVersion | None) -> None:
 
 
 def _next_number(model: MLModel) -> int:
-    """One more than the highest; the model's row is locked, and touched so that it sorts as recently updated."""
+    """One more than there ever was; the model's row is locked, and touched so that it sorts as recently updated."""
     locked = MLModel.objects.select_for_update().get(pk=model.pk)
     MLModel.objects.filter(pk=locked.pk).update(updated_at=timezone.now())
-    return (ModelVersion.objects.filter(model=locked).aggregate(top=Max("number"))["top"] or 0) + 1
+    highest = ModelVersion.objects.filter(model=locked).aggregate(top=Max("number"))["top"] or 0
+    return max(highest, locked.last_number) + 1
 
 
 def _attach(version: ModelVersion, contents: Sequence[StoredFile]) -> None:
