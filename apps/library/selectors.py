@@ -1,9 +1,8 @@
 """Reading the library, as far as an actor can see. Lists are annotated so that no row asks the database again."""
 
 import json
-from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
 from django.db.models import OuterRef, Prefetch, Q, QuerySet, Subquery, TextField, prefetch_related_objects
@@ -14,7 +13,11 @@ from apps.accounts.models import Project
 from apps.audit.models import Entry
 from apps.core.actors import Actor
 from apps.core.errors import Missing
+from apps.core.keyset import Slice, cut, cut_list
+from apps.library import index
+from apps.library.facets import NO, YES, ModelFilter, Tally, Traits, tally
 from apps.library.models import MLModel, ModelVersion, Upload, VersionFile
+from apps.library.running import running_models
 
 ORDERINGS = {
     "name": ("name",),
@@ -26,7 +29,6 @@ ORDERINGS = {
     "owner": ("created_by__name", "name"),
     "-owner": ("-created_by__name", "name"),
 }
-FILTERS = ("search", "tag", "task", "framework", "state", "ordering")
 VERSION_ORDERINGS = {
     "number": ("number",),
     "-number": ("-number",),
@@ -34,57 +36,58 @@ VERSION_ORDERINGS = {
     "-size": ("-size", "-number"),
 }
 HEAVY = ("card", "example", "golden", "signature", "profile", "parity", "requirements", "trusted", "class_labels")
-
-
-@dataclass(frozen=True)
-class ModelFilter:
-    """What a list of models is narrowed to; empty means anything."""
-
-    search: str = ""
-    tag: str = ""
-    task: str = ""
-    framework: str = ""
-    state: str = ""
-    ordering: str = "-updated"
-
-    @property
-    def is_narrowed(self) -> bool:
-        return any(getattr(self, name) for name in FILTERS if name != "ordering")
-
-
-@dataclass(frozen=True)
-class Facet:
-    """One value that a list can be narrowed to, and how many rows it would leave."""
-
-    value: str
-    count: int
-    is_chosen: bool
+LATEST = {
+    "latest_number": "number",
+    "latest_state": "state",
+    "latest_framework": "framework",
+    "latest_framework_version": "framework_version",
+    "latest_at": "created_at",
+}
+TRAITS = ("pk", "latest_state", "latest_framework", "task", "tags", "created_by__email")
 
 
 def list_models(actor: Actor, project: Project, wanted: ModelFilter | None = None) -> QuerySet[MLModel]:
-    """The project's models with their owner and ``latest_…`` facts of the newest version (None without one)."""
+    """The project's models with ``latest_…`` facts of the newest version (None without one), filtered and ordered.
+
+    What is searched for, and not ordered otherwise, is read by ``find_models``, which knows what fits best.
+    """
     wanted = wanted or ModelFilter()
-    rows = _searched(_with_latest(MLModel.objects.visible_to(actor).filter(project=project)), wanted.search)
-    exact = {"task": wanted.task, "latest_framework": wanted.framework, "latest_state": wanted.state}
-    rows = rows.filter(**{name: value for name, value in exact.items() if value})
-    if wanted.tag:
-        rows = _tagged(rows, wanted.tag)
-    ordering = ORDERINGS.get(wanted.ordering, ORDERINGS["-updated"])
-    return rows.select_related("created_by", "project").order_by(*ordering)
+    rows = _narrowed(actor, project, wanted)
+    if wanted.search:
+        rows = rows.filter(pk__in=[found.pk for found in index.find(project.pk, wanted.search)])
+    return rows.order_by(*ORDERINGS.get(wanted.ordering, ORDERINGS["-updated"]))
 
 
-def count_facets(actor: Actor, project: Project, wanted: ModelFilter) -> dict[str, list[Facet]]:
-    """By facet name the values found under the present search, the frequent ones first; one query."""
-    rows = _searched(_with_latest(MLModel.objects.visible_to(actor).filter(project=project)), wanted.search)
-    counts: dict[str, Counter[str]] = {name: Counter() for name in ("state", "framework", "task", "tag")}
-    found = rows.values_list("latest_state", "latest_framework", "task", "tags")  # type: ignore[misc]  # annotated
-    for state, framework, task, tags in found:
-        for name, values in {"state": [state], "framework": [framework], "task": [task], "tag": tags}.items():
-            counts[name].update(value for value in values if value)
-    return {
-        name: [Facet(value, count, value == getattr(wanted, name)) for value, count in counter.most_common(12)]
-        for name, counter in counts.items()
-    }
+def find_models(
+    actor: Actor, project: Project, wanted: ModelFilter, cursor: str, size: int, columns: Sequence[str] = ()
+) -> Slice:
+    """One page of models: the best fit for a search first, else in the order asked for. ``columns`` give mappings."""
+    if not wanted.search or wanted.ordering in ORDERINGS:
+        return cut(_shaped(list_models(actor, project, wanted), columns), cursor, size)
+    rows = _narrowed(actor, project, wanted)
+    ranked = index.find(project.pk, wanted.search)
+    if wanted.chosen:
+        fitting = set(rows.filter(pk__in=[found.pk for found in ranked]).values_list("pk", flat=True))
+        ranked = [found for found in ranked if found.pk in fitting]
+    page = cut_list(ranked, cursor, size, key=tuple)
+    shown = _shaped(rows.filter(pk__in=[found.pk for found in page.rows]), columns)
+    by_name = {row["name"] if columns else row.name: row for row in shown}
+    return Slice([by_name[found.name] for found in page.rows], page.next, page.previous, page.count)
+
+
+def tally_models(actor: Actor, project: Project, wanted: ModelFilter) -> Tally:
+    """How many models fit, and by facet what else they could be narrowed to; one query, and who tells what runs."""
+    rows = _with_latest(MLModel.objects.visible_to(actor).filter(project=project), "latest_state", "latest_framework")
+    if wanted.search:
+        rows = rows.filter(pk__in=[found.pk for found in index.find(project.pk, wanted.search)])
+    running = running_models(project)
+    return tally(
+        (
+            Traits((state or "",), (framework or "",), (task,), (YES if pk in running else NO,), (owner,), tuple(tags))
+            for pk, state, framework, task, tags, owner in rows.values_list(*TRAITS)  # type: ignore[misc]  # annotated
+        ),
+        wanted,
+    )
 
 
 def get_model(actor: Actor, project: Project, name: str) -> MLModel:
@@ -105,7 +108,7 @@ def list_versions(
         rows = rows.filter(Q(description__icontains=word) | Q(digest__startswith=word) | Q(card__icontains=word))
     rows = rows.filter(**{name: value for name, value in {"framework": framework, "state": state}.items() if value})
     ordered = rows.order_by(*VERSION_ORDERINGS.get(ordering, VERSION_ORDERINGS["-number"]))
-    return ordered.select_related("model__project", "uploaded_by", "key").defer(*HEAVY)
+    return ordered.select_related("uploaded_by").defer(*HEAVY)
 
 
 def get_version(actor: Actor, project: Project, model: str, number: int) -> ModelVersion:
@@ -168,37 +171,31 @@ def get_uploads(actor: Actor, project: Project, ids: Iterable[UUID]) -> Sequence
     return [found[upload_id] for upload_id in wanted]
 
 
-def _with_latest(rows: QuerySet[MLModel]) -> QuerySet[MLModel]:
-    """Facts of the newest version: its row is found once, by the index over model and number, then joined."""
+def _with_latest(rows: QuerySet[MLModel], *names: str) -> QuerySet[MLModel]:
+    """Facts of the newest version: its row is found by the index over model and number."""
     newest = ModelVersion.objects.filter(model=OuterRef("pk")).order_by("-number")
-
-    def fact(name: str) -> Subquery:
-        return Subquery(newest.values(name)[:1])
-
-    return rows.annotate(
-        latest_number=fact("number"),
-        latest_state=fact("state"),
-        latest_framework=fact("framework"),
-        latest_framework_version=fact("framework_version"),
-        latest_at=fact("created_at"),
-    )
+    return rows.annotate(**{name: Subquery(newest.values(LATEST[name])[:1]) for name in names or LATEST})
 
 
-def _searched(rows: QuerySet[MLModel], search: str) -> QuerySet[MLModel]:
-    """Rows in which every word stands somewhere: in the name, the description, the task, a tag or the owner's name."""
-    if search:
-        rows = rows.annotate(tags_text=Cast("tags", TextField()))
-    for word in search.split():
-        rows = rows.filter(
-            Q(name__icontains=word)
-            | Q(description__icontains=word)
-            | Q(task__icontains=word)
-            | Q(tags_text__icontains=_as_json(word))
-            | Q(tags_text__icontains=word)
-            | Q(created_by__name__icontains=word)
-            | Q(created_by__email__icontains=word)
-        )
-    return rows
+def _narrowed(actor: Actor, project: Project, wanted: ModelFilter) -> QuerySet[MLModel]:
+    """The models that fit every facet."""
+    rows = _with_latest(MLModel.objects.visible_to(actor).filter(project=project))
+    exact = {
+        "task": wanted.task,
+        "latest_framework": wanted.framework,
+        "latest_state": wanted.state,
+        "created_by__email": wanted.owner,
+    }
+    rows = rows.filter(**{name: value for name, value in exact.items() if value})
+    if wanted.running:
+        running = Q(pk__in=running_models(project))
+        rows = rows.filter(running if wanted.running == YES else ~running)
+    return _tagged(rows, wanted.tag) if wanted.tag else rows
+
+
+def _shaped(rows: QuerySet[MLModel], columns: Sequence[str]) -> QuerySet[Any]:
+    """As mappings of these columns, or as rows with their owner."""
+    return rows.values(*columns) if columns else rows.select_related("created_by")
 
 
 def _tagged(rows: QuerySet[MLModel], tag: str) -> QuerySet[MLModel]:

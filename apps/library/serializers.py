@@ -1,11 +1,11 @@
-"""What the API shows of the library and what it takes; fields are listed one by one, never "all"."""
+"""What the API shows of the library and what it takes; fields are listed one by one, never "all".
 
-from typing import Any
+What is shown is declared here for the schema and read by ``shapes``.
+"""
 
-from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from apps.core.messages import say
+from apps.library import shapes
 from apps.library.models import Check, MLModel, ModelVersion, VersionFile
 
 
@@ -19,24 +19,12 @@ class Latest(serializers.Serializer):
 
 
 class ModelOut(serializers.ModelSerializer):
-    owner = serializers.CharField(source="created_by.email", read_only=True)
-    latest = serializers.SerializerMethodField()
+    owner = serializers.EmailField(read_only=True)
+    latest = Latest(allow_null=True, read_only=True)
 
     class Meta:
         model = MLModel
         fields = ["name", "description", "task", "tags", "owner", "latest", "created_at", "updated_at"]
-
-    @extend_schema_field(Latest(allow_null=True))
-    def get_latest(self, model: MLModel) -> dict[str, Any] | None:
-        """Written out: a serializer a row would cost more than the rest of the list."""
-        if not getattr(model, "latest_number", None):
-            return None
-        return {
-            "number": model.latest_number,  # type: ignore[attr-defined]
-            "state": model.latest_state,  # type: ignore[attr-defined]
-            "framework": model.latest_framework,  # type: ignore[attr-defined]
-            "created_at": model.latest_at,  # type: ignore[attr-defined]
-        }
 
 
 class ModelIn(serializers.Serializer):
@@ -55,28 +43,19 @@ class ModelEdit(serializers.Serializer):
 class CheckOut(serializers.ModelSerializer):
     """One line of evidence; the sentences are in the caller's language."""
 
-    check = serializers.CharField(source="key", read_only=True)
-    summary = serializers.SerializerMethodField()
-    reason = serializers.SerializerMethodField()
-    advice = serializers.SerializerMethodField()
+    check = serializers.CharField(read_only=True)
+    summary = serializers.CharField(read_only=True)
+    reason = serializers.CharField(read_only=True)
+    advice = serializers.CharField(read_only=True)
 
     class Meta:
         model = Check
         fields = ["check", "state", "summary", "reason", "advice", "details", "seconds"]
 
-    def get_summary(self, check: Check) -> str:
-        return say(check.summary)
-
-    def get_reason(self, check: Check) -> str:
-        return say(check.reason)
-
-    def get_advice(self, check: Check) -> str:
-        return say(check.advice)
-
 
 class FileOut(serializers.ModelSerializer):
-    sha256 = serializers.CharField(source="artifact_id", read_only=True)
-    size = serializers.IntegerField(source="artifact.size", read_only=True)
+    sha256 = serializers.CharField(read_only=True)
+    size = serializers.IntegerField(read_only=True)
 
     class Meta:
         model = VersionFile
@@ -86,55 +65,24 @@ class FileOut(serializers.ModelSerializer):
 class VersionShort(serializers.ModelSerializer):
     """A version as a list shows it."""
 
-    model = serializers.CharField(source="model.name", read_only=True)
-    version = serializers.IntegerField(source="number", read_only=True)
-    uploaded_by = serializers.CharField(source="uploaded_by.email", read_only=True)
+    model = serializers.CharField(read_only=True)
+    version = serializers.IntegerField(read_only=True)
+    uploaded_by = serializers.EmailField(read_only=True)
 
     class Meta:
         model = ModelVersion
-        fields = [
-            "model",
-            "version",
-            "state",
-            "digest",
-            "size",
-            "framework",
-            "framework_version",
-            "description",
-            "labels",
-            "uploaded_by",
-            "created_at",
-            "examined_at",
-        ]
+        fields = ["model", "version", *shapes.SHORT, "uploaded_by"]
 
 
 class VersionOut(VersionShort):
-    """A version with all that its examination found out."""
+    """A version with all that its examination found out; ``parent`` is what it was made from, as `model/number`."""
 
-    parent = serializers.SerializerMethodField()  # type: ignore[assignment]
+    parent = serializers.CharField(allow_null=True, read_only=True)  # type: ignore[assignment]
     checks = CheckOut(many=True, read_only=True)
     files = FileOut(many=True, read_only=True)
 
     class Meta(VersionShort.Meta):
-        fields = [
-            *VersionShort.Meta.fields,
-            "parent",
-            "card",
-            "format",
-            "tier",
-            "signature",
-            "served_format",
-            "requirements",
-            "class_labels",
-            "golden",
-            "profile",
-            "parity",
-            "checks",
-            "files",
-        ]
-
-    def get_parent(self, version: ModelVersion) -> str | None:
-        return f"{version.parent.model.name}/{version.parent.number}" if version.parent else None
+        fields = [*VersionShort.Meta.fields, "parent", *shapes.FOUND, "checks", "files"]
 
 
 class VersionIn(serializers.Serializer):

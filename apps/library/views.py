@@ -3,8 +3,6 @@
 from typing import Any
 
 from django.contrib import messages
-from django.core.paginator import Page, Paginator
-from django.db.models import QuerySet
 from django.http import HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
@@ -17,14 +15,18 @@ from apps.accounts.models import Project
 from apps.accounts.selectors import get_project
 from apps.core.actors import Actor
 from apps.core.errors import Missing
+from apps.core.keyset import cut
+from apps.core.looks import look_of
 from apps.core.pages import render_page
 from apps.core.web import PageRequest
 from apps.library import quota, selectors, services
+from apps.library.facets import NO, YES, Facet, ModelFilter
 from apps.library.forms import TASKS, ModelForm, TagForm, UploadForm
 from apps.library.models import MLModel, ModelVersion
 
 PAGE_SIZE = 30
 ORDERINGS = (
+    ("", gettext_lazy("Best fit first")),
     ("-updated", gettext_lazy("Latest change")),
     ("name", gettext_lazy("Name")),
     ("-created", gettext_lazy("Newest")),
@@ -51,25 +53,31 @@ FACET_TITLES = {
     "state": gettext_lazy("State"),
     "framework": gettext_lazy("Framework"),
     "task": gettext_lazy("Task"),
+    "running": gettext_lazy("Running"),
+    "owner": gettext_lazy("Owner"),
     "tag": gettext_lazy("Tags"),
 }
+RUNNING_WORDS = {YES: gettext_lazy("runs somewhere"), NO: gettext_lazy("runs nowhere")}
 
 
 @require_GET
 def models(request: PageRequest, project: str) -> HttpResponse:
     """All models, searched and narrowed by facets."""
     room = get_project(request.actor, project, "model.view")
-    wanted = selectors.ModelFilter(**{name: request.GET.get(name, "") for name in selectors.FILTERS})
+    wanted = ModelFilter.read(request.GET)
+    tally = selectors.tally_models(request.actor, room, wanted)
     context = {
         "project": room,
-        "page": page_of(request, selectors.list_models(request.actor, room, wanted)),
+        "page": selectors.find_models(request.actor, room, wanted, request.GET.get("cursor", ""), PAGE_SIZE),
         "wanted": wanted,
-        "facets": _linked(request, selectors.count_facets(request.actor, room, wanted)),
-        "chosen": [(name, getattr(wanted, name)) for name in FACET_TITLES if getattr(wanted, name)],
+        "tally": tally,
+        "facets": _linked(request, tally.facets),
+        "chosen": _chosen(request, wanted, tally.without),
         "orderings": ORDERINGS,
-        "form": UploadForm(),
-        **_upload_facts(request.actor, room),
+        "here": request.build_absolute_uri(_without(request, "cursor")),
     }
+    if not tally.count and not wanted.is_narrowed:
+        context |= {"form": UploadForm(), **_upload_facts(request.actor, room)}
     return render_page(request, "library/models.html", context, fragment="library/_models.html")
 
 
@@ -110,7 +118,7 @@ def model(request: PageRequest, project: str, model: str) -> HttpResponse:
     context = {
         "project": room,
         "model": row,
-        "page": page_of(request, selectors.list_versions(request.actor, row, **wanted)),
+        "page": cut(selectors.list_versions(request.actor, row, **wanted), request.GET.get("cursor", ""), PAGE_SIZE),
         "wanted": wanted,
         "states": ModelVersion.State.values,
         "form": ModelForm(initial={"description": row.description, "task": row.task, "tags": " ".join(row.tags)}),
@@ -133,31 +141,46 @@ def edit_model(request: PageRequest, project: str, model: str) -> HttpResponse:
     return render_page(request, "library/model_edit.html", context, status=422 if form.is_bound else 200)
 
 
-def page_of(request: PageRequest, rows: QuerySet[Any]) -> Page[Any]:
-    """The page that ``?page=`` asks for; the nearest one if there is no such page."""
-    return Paginator(rows, PAGE_SIZE).get_page(request.GET.get("page"))
-
-
 def address_of(version: ModelVersion) -> str:
     return reverse("library:version", args=[version.project.slug, version.model.name, version.number])
 
 
-def _linked(request: PageRequest, facets: dict[str, list[selectors.Facet]]) -> list[tuple[str, Any, list[Any]]]:
-    """By facet its name, its title, and each value with the address that chooses it or takes the choice back."""
+def _linked(request: PageRequest, facets: dict[str, list[Facet]]) -> list[tuple[str, Any, list[Any]]]:
+    """By facet its name, its title, and each value with its word and the address that chooses it or takes it back."""
     return [
-        (name, title, [(facet, _turned(request, name, facet)) for facet in facets[name]])
+        (name, title, [(facet, _word(name, facet.value), _turned(request, name, facet)) for facet in facets[name]])
         for name, title in FACET_TITLES.items()
         if facets[name]
     ]
 
 
-def _turned(request: PageRequest, name: str, facet: selectors.Facet) -> str:
+def _chosen(request: PageRequest, wanted: ModelFilter, without: dict[str, int]) -> list[tuple[Any, ...]]:
+    """Each filter in use: its name and title, its value and word, the address without it, and how many fit then."""
+    return [
+        (name, FACET_TITLES[name], value, _word(name, value), _without(request, name, "cursor"), without.get(name, 0))
+        for name, value in wanted.chosen.items()
+    ]
+
+
+def _word(facet: str, value: str) -> Any:
+    return look_of(value).word if facet == "state" else RUNNING_WORDS.get(value, value) if facet == "running" else value
+
+
+def _turned(request: PageRequest, name: str, facet: Facet) -> str:
+    if facet.is_chosen:
+        return _without(request, name, "cursor")
     query = request.GET.copy()
-    query.pop("page", None)
-    query.pop(name, None)
-    if not facet.is_chosen:
-        query[name] = facet.value
+    query.pop("cursor", None)
+    query[name] = facet.value
     return f"{request.path}?{query.urlencode()}"
+
+
+def _without(request: PageRequest, *names: str) -> str:
+    """This address without these parts and without empty ones."""
+    query = request.GET.copy()
+    for name in [name for name in query if name in names or not query[name]]:
+        query.pop(name)
+    return f"{request.path}?{query.urlencode()}" if query else request.path
 
 
 def _find_model(request: PageRequest, project: str, model: str) -> tuple[Project, MLModel]:

@@ -10,6 +10,7 @@ from apps.accounts.models import Project
 from apps.audit.services import record
 from apps.core.actors import Actor
 from apps.core.errors import Invalid
+from apps.library import index
 from apps.library.models import MLModel
 from apps.library.names import check_model_name, check_tags
 
@@ -35,6 +36,7 @@ def create_model(
         tags=check_tags(tags),
         created_by_id=actor.user_id,
     )
+    index.remember(model, card="")
     record(actor, "model.created", model, after={"name": name, "task": task, "tags": model.tags})
     return model
 
@@ -60,6 +62,7 @@ def edit_model(
     for name, value in changed.items():
         setattr(model, name, value)
     model.save(update_fields=[*changed, "updated_at"])
+    index.remember(model)
     record(actor, "model.edited", model, before=before, after=changed)
     return model
 

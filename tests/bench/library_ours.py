@@ -1,0 +1,172 @@
+"""Measures our own library for ``tests.bench.library``, which runs it on a database that it made: one JSON line."""
+
+import io
+import json
+import os
+import random
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+import django
+from django.core.management import call_command
+
+MODELS, VERSIONS_EACH = 100, 100
+MODEL = "/p/digits-team/models/model-007/"
+API = "/api/v1/projects/digits-team/models/"
+PAGES = {
+    "page: models": "/p/digits-team/models/",
+    "page: models, searched and narrowed": "/p/digits-team/models/?search=model+sort&tag=weekly",
+    "page: versions of a model": MODEL,
+    "page: one version": f"{MODEL}50/",
+    "page: comparison of two versions": f"{MODEL}compare/?with=model-007/49&version=50",
+    "palette: search over everything": "/p/digits-team/search/?q=model-00",
+}
+CALLS = {
+    "api: one version": f"{API}model-007/versions/50/",
+    "api: page of 100 versions": f"{API}model-007/versions/?page_size=100",
+    "api: 100 models with their latest version": f"{API}?page_size=100",
+    "api: models, searched": f"{API}?search=model+sort&page_size=100",
+}
+Call = Callable[[], None]
+
+
+def main(rounds: int) -> None:
+    os.environ.update(DJANGO_SETTINGS_MODULE="controlplane.settings", SLIPWAY_LOG_LEVEL="ERROR")
+    django.setup()
+    call_command("migrate", verbosity=0)
+    call_command("createcachetable", verbosity=0)
+    call_command("collectstatic", verbosity=0, interactive=False)
+    print(json.dumps({name: measure(call, rounds) for name, call in stage(rounds).items()}))
+
+
+def measure(call: Call, rounds: int) -> tuple[float, float, float]:
+    """Median and 99th percentile on the clock and median of work, without the first three calls, which fill caches."""
+    walls, works = [], []
+    for turn in range(rounds + 3):
+        wall, work = time.perf_counter(), time.process_time()
+        call()
+        if turn >= 3:
+            walls.append((time.perf_counter() - wall) * 1000)
+            works.append((time.process_time() - work) * 1000)
+    return statistics.median(walls), statistics.quantiles(walls, n=100)[98], statistics.median(works)
+
+
+def stage(rounds: int) -> dict[str, Call]:
+    """Fill the library; what to measure, by name: pages with a person's session, calls with a key."""
+    # Models can be imported once Django is set up, and not before.
+    from django.core.wsgi import get_wsgi_application
+    from django.test import RequestFactory
+
+    from apps.accounts import services as accounts
+    from tests.cast import gather
+
+    cast = gather()
+    fill(cast)
+    app, factory = get_wsgi_application(), RequestFactory()
+    key = accounts.issue_key(actor=cast.actor("ada"), project=cast.project, name="CI", scopes=["read", "upload"]).text
+    bearer, cookie = {"Authorization": f"Bearer {key}"}, {"Cookie": sign_in(cast.user("dana"))}
+
+    def calling(method: str, address: str, headers: dict[str, str], body: Callable[[], str] = str) -> Call:
+        def call() -> None:
+            request = factory.generic(
+                method, address, body(), "application/json", headers={"Host": "localhost", **headers}
+            )
+            told: list[str] = []
+            answer = app(request.environ, lambda status, _headers: told.append(status))
+            text = b"".join(answer)
+            answer.close()  # type: ignore[attr-defined]
+            assert told[0][:2] == "20", f"{address}: {told[0]} {text[:500]!r}"
+
+        return call
+
+    uploads = iter(complete_uploads(cast, key, rounds + 3))
+    return {
+        **{name: calling("GET", address, bearer) for name, address in CALLS.items()},
+        "api: create a version": calling("POST", f"{API}model-007/versions/", bearer, lambda: next(uploads)),
+        **{name: calling("GET", address, cookie) for name, address in PAGES.items()},
+    }
+
+
+def sign_in(user: Any) -> str:
+    from django.test import Client
+
+    client = Client(headers={"Host": "localhost"})
+    client.force_login(user, backend="allauth.account.auth_backends.AuthenticationBackend")
+    return "; ".join(f"{name}={morsel.value}" for name, morsel in client.cookies.items())
+
+
+def complete_uploads(cast: Any, key: str, count: int) -> list[str]:
+    """Bodies that make a version each, out of files that have arrived."""
+    from apps.accounts.actors import actor_for_key
+    from apps.accounts.authentication import find_key
+    from apps.library import services as library
+
+    actor = actor_for_key(find_key(key))  # type: ignore[arg-type]
+    bodies = []
+    for number in range(count):
+        data = f"\x08\x08\x12\x07pytorch{number}".encode().ljust(500)
+        upload = library.create_upload(actor=actor, project=cast.project, name="model.onnx", size=len(data))
+        library.receive(actor=actor, upload=upload, offset=0, length=len(data), read=io.BytesIO(data).read)
+        bodies.append(json.dumps({"upload": str(upload.pk), "labels": {"commit": "4f1c2aa"}}))
+    return bodies
+
+
+def fill(cast: Any) -> None:
+    """100 models of 100 versions, each with a card, checks and a file."""
+    from apps.library.evidence import EXPECTED
+    from apps.library.models import Artifact, Check, MLModel, ModelVersion, VersionFile
+
+    dana, project = cast.user("dana"), cast.project
+    models = MLModel.objects.bulk_create(
+        MLModel(
+            project=project,
+            name=f"model-{number:03}",
+            description="A model of some sort",
+            task=random.choice(("classification", "regression")),
+            tags=random.sample(["weekly", "demo", "vision", "finance"], 2),
+            created_by=dana,
+        )
+        for number in range(MODELS)
+    )
+    versions = ModelVersion.objects.bulk_create(
+        (
+            ModelVersion(
+                model=model,
+                number=number,
+                state=random.choice(("ready", "ready", "refused", "retired")),
+                digest=f"{random.getrandbits(256):064x}",
+                size=1_000_000,
+                description="Night run",
+                card="# Card\n\nWhat it is for, and where it fails.\n" * 100,
+                labels={"commit": "4f1c2aa", "run": f"{number}"},
+                framework=random.choice(("scikit-learn", "xgboost", "lightgbm")),
+                framework_version="1.7.2",
+                signature={"inputs": [{"name": "x", "datatype": "FP32", "shape": [-1, 64]}], "outputs": []},
+                profile={"latency_ms": {"p50": 0.1, "p99": 0.2}, "file_bytes": 1_000_000},
+                uploaded_by=dana,
+            )
+            for model in models
+            for number in range(1, VERSIONS_EACH + 1)
+        ),
+        batch_size=2000,
+    )
+    Artifact.objects.bulk_create(Artifact(sha256=version.digest, size=version.size) for version in versions)
+    VersionFile.objects.bulk_create(
+        VersionFile(version=version, artifact_id=version.digest, name="model.onnx", is_served=True)
+        for version in versions
+    )
+    Check.objects.bulk_create(
+        (
+            Check(version=version, key=key, position=position, state="passed", summary={"text": "Fine", "params": {}})
+            for version in versions
+            for position, key in enumerate(EXPECTED)
+        ),
+        batch_size=5000,
+    )
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]))
