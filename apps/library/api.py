@@ -7,7 +7,7 @@ from django.http import HttpResponseBase
 from django.urls import reverse
 from django.utils.translation import gettext as _
 from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import OpenApiExample, OpenApiParameter, extend_schema
+from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiResponse, extend_schema
 from rest_framework import generics, parsers, status
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -22,7 +22,7 @@ from apps.core.idempotency import IdempotentMixin
 from apps.core.pagination import KeysetPages, page_size
 from apps.core.parsers import StrictJSONParser
 from apps.library import selectors, services, shapes
-from apps.library.downloads import send_files
+from apps.library.downloads import send_file, send_version
 from apps.library.facets import NO, YES, ModelFilter
 from apps.library.models import MLModel, ModelVersion
 from apps.library.serializers import (
@@ -166,7 +166,8 @@ class Versions(LibraryView, generics.GenericAPIView):
         summary="Add a version",
         description=(
             "Out of finished uploads (JSON with `upload` or `uploads`), or of small files sent along as a multipart "
-            "form. The examination begins at once; watch `state` and `checks` of the version."
+            "form: `curl -H 'Authorization: Bearer slw_ci_…' -F file=@digits.onnx -F description='100 trees' …`. The "
+            "examination begins at once; watch `state` and `checks` of the version."
         ),
         request={"application/json": VersionIn, "multipart/form-data": VersionForm},
         responses={201: VersionOut},
@@ -238,14 +239,28 @@ class Download(LibraryView):
     @extend_schema(
         operation_id="versions_download",
         summary="The uploaded files",
-        description="One file as it is, several as a zip; `?file=` names one of them.",
-        parameters=[_query("file", "The name of one file, as listed under `files/`.")],
-        responses={(200, "application/octet-stream"): OpenApiTypes.BINARY},
+        description=(
+            "A zip, made while it is sent: `files/…`, `slipway-manifest.json` with facts and digests of the version, "
+            "and `SHA256SUMS`. To check every byte without Slipway: `unzip digits-v1.zip -d digits-v1 && cd digits-v1 && "
+            "sha256sum -c SHA256SUMS`.\n\nWith `?file=` one file as it is. A download of one that broke off is resumed "
+            "by `Range` (`curl -C - -O …`); the `ETag` is its sha256."
+        ),
+        parameters=[
+            _query("file", "The name of one file, as listed under `files/`."),
+            OpenApiParameter("Range", str, OpenApiParameter.HEADER, description="`bytes=1000-`, with `file` only."),
+        ],
+        responses={
+            (200, "application/zip"): OpenApiTypes.BINARY,
+            (200, "application/octet-stream"): OpenApiTypes.BINARY,
+            (206, "application/octet-stream"): OpenApiTypes.BINARY,
+            416: OpenApiResponse(None, "The range lies behind the end of the file."),
+        },
     )
     def get(self, request: Request, project: str, model: str, number: int) -> HttpResponseBase:
         version = self.get_version()
-        files = selectors.choose_files(version, request.query_params.get("file", ""))
-        return send_files(files, f"{model}-v{number}.zip")
+        name = request.query_params.get("file", "")
+        files = selectors.choose_files(version, name)
+        return send_file(files[0], request._request) if name else send_version(version, files)
 
 
 class Retire(LibraryView):

@@ -20,7 +20,7 @@ from apps.core.web import PageRequest
 from apps.library import selectors, services
 from apps.library.cards import render_card
 from apps.library.charts import latency_by_batch
-from apps.library.downloads import send_files
+from apps.library.downloads import send_file, send_version
 from apps.library.evidence import kind_of
 from apps.library.lineage import draw_lineage
 from apps.library.models import ModelVersion
@@ -86,9 +86,11 @@ def delete_version(request: PageRequest, project: str, model: str, number: int) 
 
 @require_GET
 def download(request: PageRequest, project: str, model: str, number: int) -> HttpResponseBase:
-    """The uploaded files, or the one that ``?file=`` names."""
+    """The uploaded files as an archive, or the one that ``?file=`` names."""
     _room, row = _find(request, project, model, number)
-    return send_files(selectors.choose_files(row, request.GET.get("file", "")), f"{model}-v{number}.zip")
+    name = request.GET.get("file", "")
+    files = selectors.choose_files(row, name)
+    return send_file(files[0], request) if name else send_version(row, files)
 
 
 def _find(request: PageRequest, project: str, model: str, number: int) -> tuple[Project, ModelVersion]:

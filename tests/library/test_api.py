@@ -1,7 +1,6 @@
 """The library over HTTP: lists, one thing, making things once, and files on their way out."""
 
 import io
-import zipfile
 from collections.abc import Callable
 from typing import Any
 
@@ -152,29 +151,6 @@ def test_a_form_is_compared_by_its_content(dana: APIClient, digits: MLModel) -> 
 
     assert [send(ONNX), send(ONNX), send(b"other")] == [201, 201, 422]
     assert ModelVersion.objects.count() == 1
-
-
-def test_one_file_is_downloaded_as_it_is(dana: APIClient, upload_version: Make) -> None:
-    upload_version()
-    answer = dana.get(f"{BASE}digits/versions/1/download/")
-    assert b"".join(answer.streaming_content) == ONNX  # type: ignore[attr-defined]
-    assert answer["Content-Disposition"] == 'attachment; filename="digits.onnx"'
-    assert (answer["X-Content-Type-Options"], answer["Content-Length"]) == ("nosniff", str(len(ONNX)))
-    assert "sandbox" in answer["Content-Security-Policy"]
-
-
-def test_several_files_are_downloaded_as_a_zip(dana: APIClient, upload_version: Make) -> None:
-    files = {"digits.onnx": ONNX, "weights/w.bin": b"w" * 3_000_000}
-    upload_version(files)
-    answer = dana.get(f"{BASE}digits/versions/1/download/")
-    assert answer["Content-Disposition"] == 'attachment; filename="digits-v1.zip"'
-    packed = zipfile.ZipFile(io.BytesIO(b"".join(answer.streaming_content)))  # type: ignore[attr-defined]
-    assert packed.testzip() is None
-    assert {name: packed.read(name) for name in packed.namelist()} == files
-    one = dana.get(f"{BASE}digits/versions/1/download/", {"file": "weights/w.bin"})
-    assert one["Content-Disposition"] == 'attachment; filename="w.bin"'
-    assert b"".join(one.streaming_content) == files["weights/w.bin"]  # type: ignore[attr-defined]
-    assert dana.get(f"{BASE}digits/versions/1/download/", {"file": "../secret"}).status_code == 404
 
 
 def test_files_and_checks_are_listed(dana: APIClient, upload_version: Make) -> None:
