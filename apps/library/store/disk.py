@@ -4,7 +4,7 @@ import hashlib
 import os
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO
@@ -86,8 +86,9 @@ class DiskStore(Store):
 
     def list_kept(self) -> Iterator[Kept]:
         for path in self.root.glob("sha256/??/*"):
-            found = path.stat()
-            yield Kept(path.name, found.st_size, datetime.fromtimestamp(found.st_mtime, UTC))
+            with suppress(FileNotFoundError):  # deleted while we look
+                found = path.stat()
+                yield Kept(path.name, found.st_size, datetime.fromtimestamp(found.st_mtime, UTC))
 
     def _existing(self, sha256: str) -> Path:
         path = self.root / key_of(sha256)
