@@ -2,6 +2,10 @@
 
 Regular files with plain names only; sizes, counts and ratios are checked while streaming. Nothing is ever extracted
 under a name from the archive: each file is written under a number of ours.
+
+Names keep to one grammar in plain ASCII, which leaves nothing to normalise and nothing that looks like something else.
+A name with a space or an accent is refused with a sentence that says so: two archives that differ only in how such a
+name is spelt would otherwise be the same to one reader and not to the other.
 """
 
 import os
@@ -17,8 +21,9 @@ from worker.inspection.refusals import Refusal
 from worker.specs import Message, gettext_noop
 
 ENTRIES = 10_000
+HEADERS = 4 * ENTRIES  # of a tar: folders, long names and what desktops add count too
 RATIO = 100
-RATIO_FREE = 32 << 20  # small files may be as repetitive as they like
+RATIO_FREE = 32 << 20  # arrays of zeros are common in small models: up to here nothing is too repetitive
 CHUNK = 1 << 20
 
 _PART = re.compile(r"[A-Za-z0-9._-]{1,128}")
@@ -37,6 +42,7 @@ class Entry:
     size: int
     deflated: bool = False
     crc: int | None = None
+    header: int = 0  # where its own header begins
 
 
 def read_zip(data: Buffer, entries: int = ENTRIES) -> list[Entry]:
@@ -66,7 +72,7 @@ def read_zip(data: Buffer, entries: int = ENTRIES) -> list[Entry]:
     found.sort(key=lambda entry: entry.start)
     previous_end = 0
     for entry in found:
-        if entry.start < previous_end or entry.start + entry.stored > start:
+        if entry.header < previous_end or entry.start + entry.stored > start:
             raise _broken(gettext_noop("The archive cannot be read: its entries overlap."))
         previous_end = entry.start + entry.stored
     return _distinct(found)
@@ -96,19 +102,36 @@ def _read_directory_entry(data: Buffer, position: int, end: int) -> tuple[Entry 
     if len(local) < 30 or local[:4] != b"PK\x03\x04" or struct.unpack("<H", local[8:10])[0] != method:
         raise _broken(gettext_noop("The archive cannot be read: an entry contradicts the directory."))
     local_name, local_extra = struct.unpack("<HH", local[26:30])
-    if data[offset + 30 : offset + 30 + local_name] != raw:
+    if data[offset + 30 : offset + 30 + local_name] != raw or not _agree(local, crc, stored, size):
         raise _broken(gettext_noop("The archive cannot be read: an entry contradicts the directory."))
-    return Entry(_checked(name), offset + 30 + local_name + local_extra, stored, size, method == 8, crc), following
+    start = offset + 30 + local_name + local_extra
+    return Entry(_checked(name), start, stored, size, method == 8, crc, offset), following
+
+
+def _agree(local: bytes, crc: int, stored: int, size: int) -> bool:
+    """Whether a local header says what the directory says, as far as it says anything.
+
+    Writers that could not go back leave zeros (and a flag), those that reserved room for more leave all ones.
+    """
+    flags, *claims = struct.unpack("<H6xIII", local[6:26])
+    if flags & 0x8:
+        return True
+    return claims[0] == crc and all(
+        claim in (fact, 0xFFFFFFFF) for claim, fact in zip(claims[1:], (stored, size), strict=True)
+    )
 
 
 def read_tar(data: Buffer) -> list[Entry]:
     """The regular files of an uncompressed tar archive (ustar, with pax and GNU long names)."""
     found: list[Entry] = []
-    position, long_name = 0, ""
+    position, long_name, headers = 0, "", 0
     while position + 512 <= len(data):
         header = data[position : position + 512]
         if not header.strip(b"\0"):
             return _distinct(found)
+        headers += 1
+        if headers > HEADERS or len(found) > ENTRIES:
+            raise _broken(gettext_noop("The archive cannot be read: it has too many entries."))
         size, kind = _tar_number(header[124:136]), header[156:157]
         if sum(header) - sum(header[148:156]) + 256 != _tar_number(header[148:156]) or position + 512 + size > len(
             data
@@ -127,8 +150,6 @@ def read_tar(data: Buffer) -> list[Entry]:
         if kind not in (b"0", b"\0"):
             raise _broken(gettext_noop("The archive cannot be read: an entry is a link or a device."))
         found.append(Entry(_checked(name), start, size, size))
-        if len(found) > ENTRIES:
-            raise _broken(gettext_noop("The archive cannot be read: it has too many entries."))
     raise _broken(gettext_noop("The archive cannot be read: it has no end."))
 
 
@@ -158,7 +179,7 @@ def _plain_name(raw: bytes) -> str:
 
 def _checked(name: str) -> str:
     parts = name.split("/")
-    if not 1 <= len(parts) <= 8 or not all(_PART.fullmatch(part) and part.strip(".") for part in parts):
+    if not 1 <= len(parts) <= 8 or not all(_is_plain(part) for part in parts):
         raise Refusal(
             Message(
                 gettext_noop("The archive holds a file named “%(name)s”, which is not a plain name."),
@@ -171,6 +192,11 @@ def _checked(name: str) -> str:
             ),
         )
     return name
+
+
+def _is_plain(part: str) -> bool:
+    """A part of a name; dots at its end are lost on some systems, and a name of dots is a place."""
+    return bool(_PART.fullmatch(part)) and not part.endswith(".")
 
 
 def _distinct(found: list[Entry]) -> list[Entry]:
@@ -218,16 +244,31 @@ def read(data: Buffer, entry: Entry, limit: int) -> bytes:
 
 def extract(data: Buffer, entries: list[Entry], folder: Path, limit: int) -> list[Path]:
     """Write each entry under a number of ours, in their order; together at most ``limit`` bytes."""
-    if sum(entry.size for entry in entries) > limit:
-        raise _broken(gettext_noop("The archive cannot be read: its content is too large."))
+    refuse_bomb(entries, limit)
     folder.mkdir(mode=0o700)
-    paths = [folder / str(index) for index in range(len(entries))]
-    for path, entry in zip(paths, entries, strict=True):
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o440)
-        with os.fdopen(descriptor, "wb") as file:
-            for piece in stream(data, entry):
-                file.write(piece)
-    return paths
+    place = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    try:
+        for index, entry in enumerate(entries):
+            _write(stream(data, entry), str(index), place)
+    finally:
+        os.close(place)
+    return [folder / str(index) for index in range(len(entries))]
+
+
+def refuse_bomb(entries: list[Entry], limit: int) -> None:
+    """Refuse entries that are too much together, though each alone may be small enough."""
+    total = sum(entry.size for entry in entries)
+    if total > limit:
+        raise _broken(gettext_noop("The archive cannot be read: its content is too large."))
+    if total > RATIO_FREE and total > RATIO * sum(entry.stored for entry in entries):
+        raise _broken(gettext_noop("The archive cannot be read: an entry is packed too tightly to be a model."))
+
+
+def _write(pieces: Iterator[bytes], name: str, place: int) -> None:
+    descriptor = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o440, dir_fd=place)
+    with os.fdopen(descriptor, "wb") as file:
+        for piece in pieces:
+            file.write(piece)
 
 
 def _broken(reason: str) -> Refusal:

@@ -8,12 +8,16 @@ from typing import Any
 from worker.inspection.allowlist import VALUE, Allowed
 from worker.inspection.pickle_values import Blob, Broken, Forbidden, Name, Text
 
-INSTRUCTIONS = 20_000_000  # about 20 s; a forest of 1,000 trees has 40,000
-MEMO = 2_000_000
+# A forest of 1,000 trees has 40,000 instructions; a vocabulary of a million words has three million, of five bytes each
+# on average. What is much denser is no model, so that the time for a file grows with its size and no faster.
+INSTRUCTIONS = 20_000_000
+INSTRUCTIONS_FREE = 500_000
+BYTES_EACH = 4  # on average, beyond those
+MEMO = 1_500_000
 STACK = 1_000_000
 NAME_LENGTH = 256
 LONG_BYTES = 1024
-GROUPS = 10_000  # open at the same time
+GROUPS = 2_000  # open at the same time; Python's own pickler ends before
 TUPLES = 16  # inside each other
 
 _RENAMED = {"copy_reg": "copyreg", "__builtin__": "builtins"}  # Python 2 names that protocol 2 still writes
@@ -41,6 +45,7 @@ class Machine:
         self.data = data
         self.pos = pos
         self.end = len(data)
+        self.most = min(INSTRUCTIONS, INSTRUCTIONS_FREE + len(data) // BYTES_EACH)
         self.allowed = allowed
         self.findings = findings
         self.nested = nested
@@ -49,28 +54,38 @@ class Machine:
         self.stack: list[Any] = []
         self.marks: list[list[Any]] = []
         self.memo: dict[int, Any] = {}
+        self.handed: dict[int, Any] = {}  # tuples that were handed over, by identity
 
     def run(self, steps: Mapping[int, "Step"]) -> Any:
         """Walk to the end of the stream; gives what it leaves behind."""
-        findings = self.findings
+        data, end, findings, done = self.data, self.end, self.findings, self.findings.instructions
         while True:
-            code = self.data[self.skip(1)]
-            findings.instructions += 1
-            if code == 0x2E:  # STOP
-                return self.finish()
+            position = self.pos
+            if position >= end:
+                raise Broken("it ends in the middle")
+            code = data[position]
+            self.pos = position + 1
+            done += 1
             step = steps.get(code)
             if step is None:
+                findings.instructions = done
+                if code == 0x2E:  # STOP
+                    return self.finish()
                 raise Broken(f"it uses instruction 0x{code:02x}, which no current version of Python writes")
+            findings.instructions = done
             step(self)
-            if not findings.instructions & 0xFFF:
+            if findings.instructions != done:  # those of an array of objects inside
+                done = findings.instructions
+            if not done & 0xFFF:
                 self.check_limits()
 
     def check_limits(self) -> None:
         """Asked now and then: a stream cannot grow far in between."""
-        if self.findings.instructions > INSTRUCTIONS or len(self.memo) > MEMO or len(self.stack) > STACK:
-            raise Broken("it has too many parts")
         if len(self.marks) > GROUPS:
             raise Broken("it is nested too deeply")
+        waiting = len(self.stack) + sum(map(len, self.marks))
+        if self.findings.instructions > self.most or len(self.memo) > MEMO or waiting > STACK:
+            raise Broken("it has too many parts")
 
     def finish(self) -> Any:
         root = self.pop()
@@ -162,12 +177,16 @@ class Machine:
         return name.name
 
     def hand_over(self, value: Any, depth: int = 0) -> Any:
-        """A name that ends up as somebody's data, also inside tuples, must be allowed as such."""
+        """A name that ends up as somebody's data, also inside tuples, must be allowed as such.
+
+        Each tuple is gone through once: a few that hold each other many times over would take for ever.
+        """
         if isinstance(value, Name):
             self.use(value, VALUE)
-        elif type(value) is tuple:
+        elif type(value) is tuple and value and id(value) not in self.handed:
             if depth > TUPLES:
                 raise Broken("it is nested too deeply")
+            self.handed[id(value)] = value
             for inner in value:
                 self.hand_over(inner, depth + 1)
         return value

@@ -151,6 +151,7 @@ def _set_items(m: Machine) -> None:
     if len(items) % 2:
         raise Broken("a key has no value")
     if isinstance(target, Stub) and target.name in _GROWING:
+        target.items = target.items or Record()
         target = target.items
     if not isinstance(target, Record):
         raise Broken("it sets an item of something that is not a dictionary")
@@ -169,6 +170,8 @@ def _memoize(m: Machine) -> None:
 @_opcode(0x71, 0x72)
 def _put(m: Machine) -> None:
     index = m.number("<B") if m.data[m.pos - 1] == 0x71 else m.number("<I")
+    if index > len(m.memo):
+        raise Broken("it keeps something out of order")
     m.memo[index] = m.top()
 
 

@@ -1,6 +1,8 @@
 """What lies on the stack of the inert machine instead of real objects, and the two ways a pickle is refused."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 
@@ -49,14 +51,18 @@ KEPT = frozenset(
     {"subclass", "shape", "order", "dtype", "allow_mmap", "numpy_array_alignment_bytes", "_sklearn_version"}
 )
 FIELDS = 64
+_NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
 @dataclass(slots=True, eq=False)
 class Record:
-    """A dictionary that remembers the few keys of ``KEPT``, its first values and whether there were other keys."""
+    """A dictionary that remembers the few keys of ``KEPT``, its first values and whether there were other keys.
 
-    kept: dict[str, Any] = field(default_factory=dict)
-    values: list[Any] = field(default_factory=list)  # at most FIELDS of them
+    A crafted pickle makes millions of empty ones: those own nothing.
+    """
+
+    kept: Mapping[str, Any] = field(default_factory=lambda: _NOTHING)
+    values: tuple[Any, ...] = ()  # at most FIELDS of them
     is_long: bool = False
     has_others: bool = False
     has_dunder: bool = False
@@ -65,11 +71,11 @@ class Record:
         if isinstance(key, Bag | Record):
             raise Broken("a key is a list or a dictionary")
         if len(self.values) < FIELDS:
-            self.values.append(value)
+            self.values += (value,)
         else:
             self.is_long = True
         if type(key) is str and key in KEPT:
-            self.kept[key] = value
+            self.kept = {**self.kept, key: value}
             return
         self.has_others = True
         if type(key) is str and key.startswith("__") and key.endswith("__"):
@@ -92,4 +98,4 @@ class Stub:
     name: str
     built: bool = False
     dtype: Dtype | None = None
-    items: Record = field(default_factory=Record)
+    items: Record | None = None  # of those that are dictionaries, too

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from worker.inspection import allowlist, onnx_files, pickles, skops_files
+from worker.inspection import allowlist, booster_files, onnx_files, pickles, skops_files
 from worker.inspection.intake import Intake, view
 from worker.inspection.pickle_values import Broken, Forbidden
 from worker.inspection.refusals import Refusal
@@ -34,6 +34,9 @@ def judge(intake: Intake) -> Safety:
         text = gettext_noop("%(nodes)d operators, all standard; no data outside the file")
         opsets = {domain or "ai.onnx": version for domain, version in intake.outline.opsets.items()}
         return Safety(Message(text, {"nodes": intake.outline.nodes}), 0, "onnx", details={"opsets": opsets})
+    if kind != "lightgbm":
+        with view(intake.model.path) as data:
+            booster_files.refuse_odd(data, kind)
     text = gettext_noop("The format holds numbers only; it cannot run code")
     return Safety(Message(text), 0, "lightgbm" if kind == "lightgbm" else "xgboost")
 

@@ -14,7 +14,9 @@ from worker.inspection.refusals import Refusal
 from worker.specs import Message, gettext_noop
 
 ENTRIES = 100_000  # one for each array: a boosted model has thousands
-SCHEMA_BYTES = 64 << 20
+SCHEMA_BYTES = 32 << 20
+SCHEMA_PARTS = 600_000  # lists, dictionaries and their items: a forest of 1,000 trees has 100,000
+UNPACKED = 4 << 30
 SCHEMA = "schema.json"
 
 # Not among them, on purpose: PartialNode, MethodNode, OperatorFuncNode and whatever is new.
@@ -42,12 +44,16 @@ def names_in(data: Any) -> set[str]:
     schema = next((entry for entry in entries if entry.name == SCHEMA), None)
     if schema is None:
         raise _broken()
+    archives.refuse_bomb(entries, UNPACKED)
     for entry in entries:  # unpacked once here, so that the sandbox meets no bomb
         if entry is not schema:
             for _ in archives.stream(data, entry):
                 pass
+    text = archives.read(data, schema, SCHEMA_BYTES)
+    if sum(map(text.count, (b",", b"[", b"{"))) > SCHEMA_PARTS:
+        raise _broken()
     try:
-        tree = json.loads(archives.read(data, schema, SCHEMA_BYTES))
+        tree = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise _broken() from error
     if not isinstance(tree, dict) or "__loader__" not in tree:

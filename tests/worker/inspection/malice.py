@@ -7,10 +7,8 @@ import json
 import lzma
 import pickle
 import struct
-import zipfile
 import zlib
 from collections.abc import Callable, Iterator
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +18,8 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
+
+from tests.worker.inspection.cases import CRAFTED, CUT, NAME, Case, member, tarred, zipped
 
 STOP = b"."
 PROTO = b"\x80\x04"
@@ -83,6 +83,22 @@ GADGETS = """
     signal:signal sys:setrecursionlimit __main__:helper mymodule:Transformer xgboost.sklearn:XGBClassifier
     lightgbm.sklearn:LGBMClassifier
     """.split()  # noqa: SIM905 - a readable block of names
+
+
+CUT_STREAMS = frozenset({"huge bytes", "huge text", "raw array larger than the file", "raw array of overflowing shape"})
+CRAFTED_STREAMS = frozenset(
+    """
+    INST; state set on a class; state set twice; special attribute in a state; special attribute in slots; NEWOBJ_EX;
+    EXT1; EXT2; EXT4; PERSID; BINPERSID; out-of-band buffer; odd codec; trailing bytes; second pickle behind;
+    leftovers on the stack; memo never filled; list as a key; deep tuple as a key; append to an object;
+    item of an object; huge number; negative length; huge frame; frame in a frame; many marks; many values;
+    endless memo; record type with objects; objects as bytes; objects with the flags of numbers;
+    numbers with the flags of objects; text type that contradicts itself; more shape than bytes; negative shape;
+    element type by a comma string; type set twice; code behind a raw array
+    """.replace("\n    ", " ")
+    .strip()
+    .split("; ")
+)
 
 
 def streams(marker: Path) -> Iterator[tuple[str, bytes]]:
@@ -149,8 +165,8 @@ def streams(marker: Path) -> Iterator[tuple[str, bytes]]:
         PROTO + b"\x95" + struct.pack("<Q", 30) + b"\x95" + struct.pack("<Q", 2) + b"N" * 30 + b".",
     )
     yield "many marks", PROTO + b"(" * 500_000 + b"."
-    yield "many values", PROTO + b"N" * 3_000_000 + b"."
-    yield "endless memo", PROTO + b"N" + b"\x94" * 4_000_000 + b"."
+    yield "many values", PROTO + b"N" * 2_000_000 + b"."
+    yield "endless memo", PROTO + b"N" + b"\x94" * 2_500_000 + b"."
     yield "record type with objects", whole(dtype("V16", names="a", inner=dtype("O8", flags=63)))
     yield "objects as bytes", whole(array(dtype("O8", flags=63), b"C\x08" + b"A" * 8))
     yield "objects with the flags of numbers", whole(array(dtype("O8", flags=0), b"C\x08" + b"A" * 8))
@@ -229,45 +245,61 @@ def models(marker: Path) -> Iterator[tuple[str, Any]]:
     yield "reader of files", FunctionTransformer(np.fromfile)
 
 
-def files(marker: Path) -> Iterator[tuple[str, str, bytes | Callable[[], bytes]]]:
-    """Whole files under their names: the streams, wrapped in everything that hides them. Bombs are packed on call."""
+def cases(marker: Path) -> Iterator[Case]:
+    """Whole files under their names: the streams, wrapped in everything that hides them."""
     for label, data in streams(marker):
-        yield label, "model.pkl", data
+        kind = "call of what runs, reads or fetches" if label in GADGETS else label
+        yield Case(label, kind, {"model.pkl": data}, "safety", _reason(label))
     for label, model in models(marker):
-        yield f"{label}, pickle", "model.pkl", pickle.dumps(model)
+        yield Case(f"{label}, pickle", label, {"model.pkl": pickle.dumps(model)}, "safety", NAME)
         buffer = io.BytesIO()
         joblib.dump(model, buffer)
-        yield f"{label}, joblib", "model.joblib", buffer.getvalue()
-    payload = whole(call("os", "system", f"touch {marker}"))
-    for label, pack in (
-        ("zlib", zlib.compress), ("gzip", gzip.compress), ("bz2", bz2.compress), ("xz", lzma.compress),
-        ("lzma", lambda data: lzma.compress(data, lzma.FORMAT_ALONE)),
-    ):  # fmt: skip
-        yield f"under {label}", "model.joblib", pack(payload)
-        yield f"under {label} and gzip", "model.joblib", gzip.compress(pack(payload))
-        yield f"bomb of {label}", "model.joblib", partial(pack_zeros, pack)
-        yield f"something behind {label}", "model.joblib", pack(payload) + payload
-    yield "under three layers", "model.joblib", gzip.compress(gzip.compress(gzip.compress(payload)))
-    yield "called ONNX", "model.onnx", payload
-    yield "called a booster", "model.json", payload
-    yield "called labels", "labels.txt", payload
-    yield "array of objects", "model.npy", saved(np.array([FunctionTransformer(print)], dtype=object))
-    for label, member in (("torch", "archive/data.pkl"), ("a model", "model.pkl"), ("an odd name", "weights.bin")):
-        yield f"zip of {label}", "model.zip", zipped({member: payload})
-        yield f"zip in a zip of {label}", "model.zip", zipped({"inner.zip": zipped({member: payload})})
-    yield from (
-        (f"skops: {label}", "model.skops", zipped({"schema.json": json.dumps(node).encode()}))
-        for label, node in schemas()
-    )
-    yield (
-        "skops nested deeply",
-        "model.skops",
-        zipped({"schema.json": b'{"__loader__": ' + b"[" * 200_000 + b"]" * 200_000 + b"}"}),
-    )
+        yield Case(f"{label}, joblib", label, {"model.joblib": buffer.getvalue()}, "safety", NAME)
+    yield from wrapped(whole(call("os", "system", f"touch {marker}")))
+    for label, node in schemas():
+        data = zipped({"schema.json": json.dumps(node).encode()})
+        reason = "asks for the loader" if label.endswith("Node") else NAME
+        yield Case(f"skops: {label}", "skops: a type of its own", {"model.skops": data}, "safety", reason)
 
 
-def pack_zeros(pack: Callable[[bytes], bytes]) -> bytes:
-    return pack(bytes(64 << 20))
+def _reason(label: str) -> str:
+    return CUT if label in CUT_STREAMS else CRAFTED if label in CRAFTED_STREAMS else NAME
+
+
+def wrapped(payload: bytes) -> Iterator[Case]:
+    """One harmful stream under compression, in archives and under other names."""
+    packers: dict[str, Callable[[bytes], bytes]] = {
+        "zlib": zlib.compress,
+        "gzip": gzip.compress,
+        "bz2": bz2.compress,
+        "xz": lzma.compress,
+        "lzma": lambda data: lzma.compress(data, lzma.FORMAT_ALONE),
+    }
+    for label, pack in packers.items():
+        yield _safety(f"under {label}", "model.joblib", pack(payload))
+        yield _safety(f"under {label} and gzip", "model.joblib", gzip.compress(pack(payload)))
+        behind = {"model.joblib": pack(payload) + payload}
+        yield Case(f"something behind {label}", "something behind a layer", behind, "content", "something follows")
+    thrice = {"model.joblib": gzip.compress(gzip.compress(gzip.compress(payload)))}
+    yield Case("under three layers", "under three layers", thrice, "content", "more than twice over")
+    yield _safety("called ONNX", "model.onnx", payload)
+    yield _safety("called a booster", "model.json", payload)
+    yield _safety("called labels", "labels.txt", payload)
+    objects = {"model.npy": saved(np.array([FunctionTransformer(print)], dtype=object))}
+    yield Case("array of objects", "array of objects", objects, "content", "numpy array")
+    yield _safety("zip of a model", "model.zip", zipped({"model.pkl": payload}))
+    yield _safety("zip of an odd name", "model.zip", zipped({"weights.bin": payload}))
+    yield _safety("tar.gz of a model", "model.tgz", gzip.compress(tarred((member("m/model.pkl"), payload))))
+    for label, inner in (("torch", "archive/data.pkl"), ("a model", "model.pkl")):
+        nested = {"model.zip": zipped({"inner.zip": zipped({inner: payload})})}
+        yield Case(f"zip in a zip of {label}", "zip in a zip", nested, "content", "")
+    for label, others in (("labels", {"labels.txt": payload}), ("a note", {"notes.txt": payload})):
+        files = {"model.pkl": payload, **others}
+        yield Case(f"two streams, one called {label}", "several models", files, "content", "could be the model")
+
+
+def _safety(label: str, name: str, data: bytes) -> Case:
+    return Case(label, label, {name: data}, "safety", NAME)
 
 
 def schemas() -> Iterator[tuple[str, dict[str, Any]]]:
@@ -289,12 +321,4 @@ def schemas() -> Iterator[tuple[str, dict[str, Any]]]:
 def saved(values: np.ndarray) -> bytes:
     buffer = io.BytesIO()
     np.save(buffer, values, allow_pickle=True)
-    return buffer.getvalue()
-
-
-def zipped(members: dict[str, bytes]) -> bytes:
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
-        for member, data in members.items():
-            archive.writestr(member, data)
     return buffer.getvalue()
