@@ -9,16 +9,18 @@ from django.utils.translation import gettext_lazy as _
 from apps.accounts.models import Project
 from apps.core.actors import Actor
 from apps.core.search import LIMIT, Hit, offer
-from apps.library.models import MLModel, ModelVersion
+from apps.library import index
+from apps.library.models import ModelVersion
 
 DIGEST_PREFIX = 8  # characters of a digest that a page shows or a person pastes
 
 
 def find_models(actor: Actor, project: Project, text: str) -> Iterator[Hit]:
-    """Models of the project by name."""
-    rows = MLModel.objects.visible_to(actor).filter(project=project, name__icontains=text).order_by("name")
-    for model in rows[:LIMIT]:
-        yield Hit(model.name, _("Model"), "box", reverse("library:model", args=[project.slug, model.name]))
+    """Models of the project by their words, those first whose name it is."""
+    if not actor.may("model.view", project):
+        return
+    for found in index.find(project.pk, text)[:LIMIT]:
+        yield Hit(found.name, _("Model"), "box", reverse("library:model", args=[project.slug, found.name]))
 
 
 def find_versions(actor: Actor, project: Project, text: str) -> Iterator[Hit]:
