@@ -27,7 +27,13 @@ _RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
 def send_version(version: ModelVersion, files: Sequence[VersionFile]) -> HttpResponseBase:
     """All files of a version with their manifest, as an attachment."""
     response = StreamingHttpResponse(archived(version, files, get_store()), content_type="application/zip")
-    return _as_attachment(response, f"{version.model.name}-v{version.number}.zip")
+    return _as_attachment(response, f"{_name(version)}.zip")
+
+
+def check_command(version: ModelVersion) -> str:
+    """What to type beside the downloaded archive, to check every byte of it without Slipway."""
+    name = _name(version)
+    return f"unzip {name}.zip -d {name} && cd {name} && sha256sum -c {SUMS}"
 
 
 def send_file(file: VersionFile, request: HttpRequest) -> HttpResponseBase:
@@ -100,6 +106,10 @@ def describe(version: ModelVersion, files: Sequence[VersionFile]) -> dict[str, A
             for file in files
         ],
     }
+
+
+def _name(version: ModelVersion) -> str:
+    return f"{version.model.name}-v{version.number}"
 
 
 def _as_attachment(response: HttpResponseBase, name: str) -> HttpResponseBase:

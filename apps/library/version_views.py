@@ -20,7 +20,7 @@ from apps.core.web import PageRequest
 from apps.library import selectors, services
 from apps.library.cards import render_card
 from apps.library.charts import latency_by_batch
-from apps.library.downloads import send_file, send_version
+from apps.library.downloads import check_command, send_file, send_version
 from apps.library.evidence import kind_of
 from apps.library.lineage import draw_lineage
 from apps.library.models import ModelVersion
@@ -128,7 +128,7 @@ def _card(version: ModelVersion) -> dict[str, Any]:
 
 
 def _files(version: ModelVersion) -> dict[str, Any]:
-    return {"files": selectors.list_files(version)}
+    return {"files": selectors.list_files(version), "check_command": check_command(version)}
 
 
 def _lineage(version: ModelVersion) -> dict[str, Any]:
