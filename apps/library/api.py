@@ -242,8 +242,8 @@ class Download(LibraryView):
         description=(
             "A zip, made while it is sent: `files/…`, `slipway-manifest.json` with facts and digests of the version, "
             "and `SHA256SUMS`. To check every byte without Slipway: `unzip digits-v1.zip -d digits-v1 && cd digits-v1 "
-            "&& sha256sum -c SHA256SUMS`.\n\nWith `?file=` one file as it is. A download of one that broke off is resumed "
-            "by `Range` (`curl -C - -O …`); the `ETag` is its sha256."
+            "&& sha256sum -c SHA256SUMS`.\n\nWith `?file=` one file as it is. A download of one that broke off is "
+            "resumed by `Range` (`curl -C - -O …`); the `ETag` is its sha256."
         ),
         parameters=[
             _query("file", "The name of one file, as listed under `files/`."),
