@@ -36,14 +36,18 @@ UPLOAD_WORDS = {  # what upload.js says
     "waiting": gettext_lazy("waiting"),
     "sending": gettext_lazy("uploading"),
     "paused": gettext_lazy("paused"),
-    "retrying": gettext_lazy("connection lost, trying again"),
+    "retrying": gettext_lazy("the server asks for patience, trying again"),
+    "offline": gettext_lazy("waiting for the network, goes on by itself"),
+    "storing": gettext_lazy("arrived, being put away"),
     "done": gettext_lazy("uploaded"),
     "tooLarge": gettext_lazy("This file is larger than this installation takes."),
     "empty": gettext_lazy("This file is empty."),
+    "twice": gettext_lazy("There is a file of this name in the list already."),
+    "unreadable": gettext_lazy("This file was changed, moved or deleted and can no longer be read. Add it again."),
     "renamed": gettext_lazy("renamed from {name}"),
     "left": gettext_lazy("{time} left"),
     "of": gettext_lazy("{done} of {size}"),
-    "unfinished": gettext_lazy("Not finished last time: {name}. Add the same file again to go on where it stopped."),
+    "unfinished": gettext_lazy("Not finished last time: {name}, {come}. Add the same file again to go on."),
     "send": gettext_lazy("Create version"),
     "sendLater": gettext_lazy("Creates the version when all is in"),
     "failed": gettext_lazy("The server did not take this file."),
@@ -105,7 +109,8 @@ def upload(request: PageRequest, project: str) -> HttpResponse:
     if request.method == "POST" and form.is_valid():
         address = address_of(_make_version(request.actor, room, form.cleaned_data))
         return HttpResponseClientRedirect(address) if request.htmx else redirect(address)
-    context = {"project": room, "form": form, **_upload_facts(request.actor, room)}
+    api = request.build_absolute_uri("/api/v1")
+    context = {"project": room, "form": form, "api": api, **_upload_facts(request.actor, room)}
     status = 422 if form.is_bound else 200
     return render_page(request, "library/upload.html", context, fragment="library/_upload_fields.html", status=status)
 

@@ -1,32 +1,38 @@
-/* Uploads by tus 1.0: several files at once, each with progress, pause, retry, and going on after the page was left. */
+/* The drop zone: files and folders in, one line a file, and the version made of them once all have arrived. */
 "use strict";
 
-const CHUNK = 64 * 1024 * 1024;
+const { Transfer, remembered, isRefusal } = globalThis.slipwayTransfers;
 const AT_ONCE = 2;
-const BACKOFF_SECONDS = [1, 2, 4, 8, 16, 30];
 const COMPANIONS = /^(readme|model_?card)\.md$|^labels\.(txt|json)$|^example\.json$/i;
+const LITTER = /(^|\/)(\.|__MACOSX(\/|$)|Thumbs\.db$|desktop\.ini$)/i; // what desktops and version control leave in folders
+const BUSY = new Set(["sending", "retrying", "offline"]);
 const FINISHED = new Set(["done", "failed"]);
 
 for (const form of document.querySelectorAll("[data-upload]")) start(form);
 
 function start(form) {
   const words = JSON.parse(document.getElementById("upload-words").textContent);
-  const input = form.querySelector("input[type=file]");
   const list = form.querySelector("[data-files]");
-  const row = form.querySelector("template");
   const send = form.querySelector("[data-send]");
   const note = form.querySelector("[data-note]");
-  const place = { url: form.dataset.uploads, project: form.dataset.project, max: Number(form.dataset.max), token: form.elements.csrfmiddlewaretoken.value };
+  const place = { url: form.dataset.uploads, project: form.dataset.project, max: Number(form.dataset.max), token: form.elements.csrfmiddlewaretoken.value, words };
   const transfers = [];
   let isWaiting = false;
 
-  input.removeAttribute("name"); // the bytes go their own way; the form carries only ids
-  input.addEventListener("change", () => {
-    for (const file of input.files) add(file, file.webkitRelativePath || file.name);
-    input.value = "";
-  });
+  for (const input of form.querySelectorAll("input[type=file]")) {
+    input.removeAttribute("name"); // the bytes go their own way; the form carries only ids
+    input.addEventListener("change", () => {
+      for (const file of input.files) add(file, file.webkitRelativePath || file.name);
+      input.value = "";
+    });
+  }
   wireDropZone(form.querySelector("[data-drop]"), add);
-  tellUnfinished();
+  offerUnfinished(form, place);
+  for (const event of ["online", "visibilitychange"]) {
+    (event === "online" ? window : document).addEventListener(event, () => {
+      if (!document.hidden) transfers.forEach((transfer) => transfer.wake());
+    });
+  }
 
   form.addEventListener("submit", (event) => {
     const unfinished = transfers.filter((transfer) => transfer.state !== "done");
@@ -42,13 +48,15 @@ function start(form) {
     if (event.detail.xhr.status < 300) transfers.forEach((transfer) => transfer.forget());
   });
   window.addEventListener("beforeunload", (event) => {
-    if (transfers.some((transfer) => transfer.state === "sending")) event.preventDefault();
+    if (transfers.some((transfer) => BUSY.has(transfer.state))) event.preventDefault();
   });
 
   function add(file, path) {
-    const line = row.content.firstElementChild.cloneNode(true);
+    if (path.includes("/") && (LITTER.test(path) || file.size === 0)) return; // nothing that a model needs
+    const line = form.querySelector("template[data-line]").content.firstElementChild.cloneNode(true);
     list.append(line);
     const transfer = new Transfer(file, cleanName(path), place);
+    const isTwice = transfers.some((other) => other.name.toLowerCase() === transfer.name.toLowerCase());
     transfer.onchange = () => { show(line, transfer, words); refresh(); };
     transfers.push(transfer);
     line.querySelector("[data-pause]").addEventListener("click", () => transfer.pause());
@@ -61,13 +69,22 @@ function start(form) {
     });
     if (file.size === 0) transfer.fail(words.empty);
     else if (file.size > place.max) transfer.fail(words.tooLarge);
+    else if (isTwice) transfer.fail(words.twice);
+    else reserve(transfer);
     guessModel();
     show(line, transfer, words);
     refresh();
   }
 
+  /* All ask for their room at once; a refusal is seen before the others have sent anything. */
+  function reserve(transfer) {
+    transfer.reserve().then(() => settleUnfinished(form, transfer.url), (problem) => {
+      if (isRefusal(problem?.status) && transfer.state === "waiting") transfer.recover(problem);
+    });
+  }
+
   function refresh() {
-    const busy = transfers.filter((transfer) => transfer.state === "sending" || transfer.state === "retrying").length;
+    const busy = transfers.filter((transfer) => BUSY.has(transfer.state)).length;
     for (const next of transfers.filter((transfer) => transfer.state === "waiting").slice(0, AT_ONCE - busy)) next.run();
     list.hidden = transfers.length === 0;
     form.classList.toggle("has-files", transfers.length > 0);
@@ -79,146 +96,15 @@ function start(form) {
     if (isOver) form.requestSubmit(send);
   }
 
-  /* The name of the largest file that is not a companion, without ending and version; never over what somebody typed. */
+  /* The name of the folder, or of the largest file that is no companion, plain; never over what somebody typed. */
   function guessModel() {
     const field = form.elements.model;
     if (field.value && field.dataset.guess !== field.value) return;
     const files = transfers.filter((transfer) => !COMPANIONS.test(transfer.name)).sort((a, b) => b.file.size - a.file.size);
     if (!files.length) return;
-    const base = files[0].name.split("/").pop().replace(/(\.[A-Za-z0-9]{1,8}){1,2}$/, "");
+    const base = files[0].name.split("/")[0].replace(/(\.[A-Za-z0-9]{1,8}){1,2}$/, "");
     const guess = base.toLowerCase().replace(/[-_.]v\d+(\.\d+)*$/, "").replace(/[^a-z0-9_-]+/g, "-").replace(/^[-_]+|[-_]+$/g, "");
     field.value = field.dataset.guess = guess.slice(0, 64);
-  }
-
-  function tellUnfinished() {
-    const box = form.querySelector("[data-unfinished]");
-    for (const entry of remembered(place.project)) {
-      const line = document.createElement("p");
-      line.textContent = words.unfinished.replace("{name}", entry.name);
-      box.append(line);
-    }
-  }
-}
-
-/* One file on its way. States: waiting, sending, retrying, paused, done, failed. */
-class Transfer {
-  constructor(file, name, place) {
-    Object.assign(this, { file, name, place, state: "waiting", offset: 0, speed: 0, reason: "", tries: 0, onchange: () => {} });
-    this.print = `slipway-upload:${place.project}:${name}:${file.size}:${file.lastModified}`;
-    this.url = remember(this.print)?.url || "";
-  }
-
-  get id() { return this.url.replace(/\/$/, "").split("/").pop(); }
-
-  async run() {
-    this.move("sending");
-    try {
-      if (this.url) await this.find(); else await this.create();
-      do await this.sendChunk(); while (this.offset < this.file.size);
-      this.move("done");
-    } catch (problem) {
-      this.recover(problem);
-    }
-  }
-
-  async create() {
-    const metadata = { filename: this.name, project: this.place.project };
-    const told = Object.entries(metadata).map(([name, value]) => `${name} ${base64(value)}`).join(",");
-    const answer = await this.call("POST", this.place.url, { "Upload-Length": this.file.size, "Upload-Metadata": told });
-    this.url = answer.getResponseHeader("Location");
-    this.offset = 0;
-    this.note();
-  }
-
-  async find() {
-    const answer = await this.call("HEAD", this.url, {});
-    this.offset = Number(answer.getResponseHeader("Upload-Offset"));
-  }
-
-  async sendChunk() {
-    const from = this.offset;
-    const piece = this.file.slice(from, from + CHUNK);
-    const headers = { "Upload-Offset": from, "Content-Type": "application/offset+octet-stream" };
-    const answer = await this.call("PATCH", this.url, headers, piece, (sent) => this.progress(from + sent));
-    this.offset = Number(answer.getResponseHeader("Upload-Offset"));
-    this.tries = 0;
-  }
-
-  call(method, url, headers, body = null, onprogress = null) {
-    return new Promise((resolve, reject) => {
-      const xhr = this.xhr = new XMLHttpRequest();
-      xhr.open(method, url);
-      xhr.setRequestHeader("Tus-Resumable", "1.0.0");
-      xhr.setRequestHeader("X-CSRFToken", this.place.token);
-      for (const [name, value] of Object.entries(headers)) xhr.setRequestHeader(name, value);
-      if (onprogress) xhr.upload.onprogress = (event) => onprogress(event.loaded);
-      xhr.onload = () => (xhr.status < 300 ? resolve(xhr) : reject(xhr));
-      xhr.onerror = xhr.ontimeout = () => reject(null);
-      xhr.onabort = () => reject("aborted");
-      xhr.send(body);
-    });
-  }
-
-  /* Gone: begin anew. Refused: say why. Anything else may be better in a moment. */
-  recover(problem) {
-    if (problem === "aborted") return;
-    const status = problem?.status || 0;
-    if ((status === 404 || status === 410) && this.url) {
-      this.forget();
-      this.url = "";
-      this.move("waiting");
-    } else if (status >= 400 && status < 500 && ![408, 409, 425, 429].includes(status)) {
-      this.fail(detailOf(problem));
-    } else {
-      const wait = BACKOFF_SECONDS[Math.min(this.tries++, BACKOFF_SECONDS.length - 1)];
-      this.timer = setTimeout(() => this.run(), wait * 1000);
-      this.reason = status ? detailOf(problem) : "";
-      this.move("retrying");
-    }
-  }
-
-  progress(at) {
-    const now = performance.now();
-    const seconds = (now - (this.sampledAt ?? now)) / 1000;
-    if (this.sampledAt && seconds < 0.25) return;
-    if (this.sampledAt && at > this.sampled) {
-      const speed = (at - this.sampled) / seconds;
-      this.speed = this.speed ? this.speed * 0.7 + speed * 0.3 : speed;
-    }
-    Object.assign(this, { sampled: at, sampledAt: now, offset: at });
-    this.onchange();
-  }
-
-  pause() {
-    clearTimeout(this.timer);
-    this.move("paused");
-    this.xhr?.abort();
-  }
-
-  cancel() {
-    clearTimeout(this.timer);
-    this.xhr?.abort();
-    this.forget();
-    if (this.url) this.call("DELETE", this.url, {}).catch(() => {}); // unsent, it expires by itself
-  }
-
-  fail(reason) {
-    this.reason = reason;
-    this.move("failed");
-  }
-
-  note() { remember(this.print, { url: this.url, name: this.name, isDone: this.state === "done" }); }
-
-  forget() { localStorage.removeItem(this.print); }
-
-  move(state) {
-    this.state = state;
-    if (state !== "sending") Object.assign(this, { speed: 0, sampledAt: null });
-    if (state === "done") {
-      this.offset = this.file.size;
-      this.note();
-    }
-    this.onchange();
   }
 }
 
@@ -226,23 +112,53 @@ function show(line, transfer, words) {
   const { state, file, offset, speed, reason } = transfer;
   line.dataset.state = state;
   line.querySelector("[data-name]").textContent = transfer.name;
-  const isRenamed = transfer.name.split("/").pop() !== file.name;
   const about = [];
   if (state === "done") about.push(words.done, size(file.size));
   else if (state === "failed") about.push(reason || words.failed);
+  else if (state === "sending" && offset === file.size) about.push(words.storing, size(file.size));
   else {
     about.push(words[state], words.of.replace("{done}", size(offset)).replace("{size}", size(file.size)));
     if (speed) about.push(`${size(speed)}/s`, words.left.replace("{time}", time((file.size - offset) / speed)));
     if (state === "retrying" && reason) about.push(reason);
   }
+  const isRenamed = transfer.name.split("/").pop() !== file.name;
   if (isRenamed && state !== "failed") about.push(words.renamed.replace("{name}", file.name));
   line.querySelector("[data-about]").textContent = about.join(" · ");
   const bar = line.querySelector("progress");
   bar.max = file.size || 1;
   bar.value = offset;
   bar.ariaLabel = transfer.name;
-  line.querySelector("[data-pause]").hidden = !["sending", "retrying", "waiting"].includes(state);
+  line.querySelector("[data-pause]").hidden = !BUSY.has(state) && state !== "waiting";
   line.querySelector("[data-resume]").hidden = state !== "paused";
+}
+
+/* What did not arrive last time, as far as the server still has it: to go on with, or to give up. */
+function offerUnfinished(form, place) {
+  for (const entry of remembered(place.project)) {
+    const left = new Transfer({ size: entry.size }, entry.name, place);
+    Object.assign(left, { url: entry.url, print: entry.print });
+    left.find().then(() => offer(form, place.words, entry, left), (problem) => {
+      if (isRefusal(problem?.status)) left.forget();
+    });
+  }
+}
+
+function offer(form, words, entry, left) {
+  const line = form.querySelector("template[data-left]").content.firstElementChild.cloneNode(true);
+  line.dataset.url = entry.url;
+  const come = words.of.replace("{done}", size(left.offset)).replace("{size}", size(entry.size));
+  line.querySelector("[data-about]").textContent = words.unfinished.replace("{name}", entry.name).replace("{come}", come);
+  line.querySelector("[data-choose]").addEventListener("click", () => form.querySelector("#upload-files").click());
+  line.querySelector("[data-forget]").addEventListener("click", () => {
+    left.cancel();
+    line.remove();
+  });
+  form.querySelector("[data-unfinished]").append(line);
+}
+
+/* The same file was added again: its offer has served. */
+function settleUnfinished(form, url) {
+  for (const line of form.querySelectorAll("[data-unfinished] > *")) if (line.dataset.url === url) line.remove();
 }
 
 /* Files and folders dropped anywhere on the zone. */
@@ -281,32 +197,6 @@ function cleanName(path) {
   const parts = path.split("/").map((part) =>
     part.normalize("NFKD").replace(/[^\w.-]+/g, "-").replace(/-+(?=[._]|$)/g, "").replace(/^[.-]+|[.]+$/g, "").slice(-128));
   return parts.filter(Boolean).join("/") || "file";
-}
-
-function remember(print, entry) {
-  if (entry) localStorage.setItem(print, JSON.stringify(entry));
-  try {
-    return JSON.parse(localStorage.getItem(print));
-  } catch {
-    return null;
-  }
-}
-
-function remembered(project) {
-  const prints = Object.keys(localStorage).filter((print) => print.startsWith(`slipway-upload:${project}:`));
-  return prints.map((print) => remember(print)).filter((entry) => entry && !entry.isDone);
-}
-
-function detailOf(xhr) {
-  try {
-    return JSON.parse(xhr.responseText).detail;
-  } catch {
-    return "";
-  }
-}
-
-function base64(text) {
-  return btoa(String.fromCharCode(...new TextEncoder().encode(text)));
 }
 
 function size(bytes) {
