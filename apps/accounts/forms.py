@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from allauth.account.forms import LoginForm
 from django import forms
 from django.conf import settings
 from django.utils.translation import gettext_lazy as _
@@ -15,6 +16,15 @@ SCOPES = {
     "propose": _("Propose releases"),
     "deploy": _("Start, stop, scale and roll back"),
 }
+
+
+class SignInForm(LoginForm):
+    """django-allauth's, with the words that our other pages use."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["login"].label = _("E-mail address")
+        self.fields["login"].widget.attrs.pop("placeholder", None)
 
 
 class SetupForm(forms.Form):

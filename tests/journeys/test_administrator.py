@@ -32,7 +32,7 @@ def test_invited_member_joins_with_the_role_and_can_sign_in_again(
     expect(row.get_by_role("combobox")).to_have_value("data_scientist")
     again = open_browser(dana.name)
     again.go("/")
-    again.fill({"Email": dana.email, "Password": "not this one"})
+    again.fill({"E-mail address": dana.email, "Password": "not this one"})
     again.press("Sign in")
     expect(again.page.get_by_text("The email address and/or password you specified are not correct.")).to_be_visible()
     again.fill({"Password": dana.password})
