@@ -154,7 +154,8 @@ class _Examination:
     def profile(self) -> Steps:
         request = {
             **self._request(path=str(self.served.path.resolve())), "served": self.served.format,
-            "inputs": self.facts["signature"]["inputs"], "example": self.facts["predict"].get("example"),
+            "inputs": self.facts["signature"]["inputs"], "outputs": self.facts["signature"]["outputs"],
+            "example": self.facts["predict"].get("example"),
         }  # fmt: skip
         if not (yield from self._probe("profiling", request, self._folder("profiling"))):
             return False
