@@ -28,6 +28,8 @@ SLIPWAY_REGISTRY_URL = env.str("SLIPWAY_REGISTRY_URL", "")
 SLIPWAY_BASE_IMAGE = env.str("SLIPWAY_BASE_IMAGE", "python:3.11-slim")
 SLIPWAY_CA_BUNDLE = env.str("SLIPWAY_CA_BUNDLE", "")
 SLIPWAY_INDEX_URL = env.str("SLIPWAY_INDEX_URL", "")
+SLIPWAY_TORCH_INDEX_URL = env.str("SLIPWAY_TORCH_INDEX_URL", "https://download.pytorch.org/whl/cpu")
+SLIPWAY_FIND_LINKS = env.str("SLIPWAY_FIND_LINKS", "")  # a folder or page with packages of your own
 SLIPWAY_BROKER_URL = env.str("SLIPWAY_BROKER_URL", "")
 SLIPWAY_OUTBOUND_ALLOWED = env.list("SLIPWAY_OUTBOUND_ALLOWED", default=[])  # host:port that webhooks may reach inside
 SLIPWAY_UPLOAD_MAX_BYTES = env.int("SLIPWAY_UPLOAD_MAX_BYTES", 10 << 30)

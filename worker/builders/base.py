@@ -14,6 +14,8 @@ class BuildSettings:
     index_url: str = ""  # a package index of your own
     ca_bundle: str = ""  # a file of certificates, where the network re-signs TLS
     offline: bool = False  # only what is in the cache already
+    torch_index_url: str = ""  # where PyTorch's builds for processors lie; asked beside the index
+    find_links: str = ""  # a folder or page with packages of your own
 
 
 class Builder(ABC):

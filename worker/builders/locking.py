@@ -81,8 +81,8 @@ def write_whole(path: Path, text: str) -> None:
 def run_uv(words: Sequence[str], settings: BuildSettings, *, folder: Path, stdin: str = "") -> str:
     """Run uv and return what it printed; ToolError ``packages`` carries the line in which it says why not."""
     options = ["--quiet", *(["--offline"] if settings.offline else [])]
-    if settings.index_url and words[0] == "pip":
-        options += ["--index-url", settings.index_url]
+    if words[0] == "pip":
+        options += _sources(settings)
     try:
         done = subprocess.run(
             [uv.find_uv_bin(), *words, *options],
@@ -93,6 +93,15 @@ def run_uv(words: Sequence[str], settings: BuildSettings, *, folder: Path, stdin
     if done.returncode:
         raise _package_trouble(done.stderr)
     return done.stdout
+
+
+def _sources(settings: BuildSettings) -> list[str]:
+    """Where packages come from. With two indexes the best version counts: what is installed is held by its hash."""
+    options = ["--index-url", settings.index_url] if settings.index_url else []
+    options += ["--find-links", settings.find_links] if settings.find_links else []
+    if settings.torch_index_url:
+        options += ["--extra-index-url", settings.torch_index_url, "--index-strategy", "unsafe-best-match"]
+    return options
 
 
 def _environment(settings: BuildSettings) -> dict[str, str]:

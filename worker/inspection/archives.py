@@ -53,13 +53,15 @@ def read_zip(data: Buffer, entries: int = ENTRIES) -> list[Entry]:
     and deflate.
     """
     end = len(data) - 22
-    if end < 0 or data[end : end + 4] != b"PK\x05\x06" or data[max(end - 20, 0) : max(end - 16, 0)] == b"PK\x06\x07":
+    if end < 0 or data[end : end + 4] != b"PK\x05\x06":
         raise _broken(
             gettext_noop(
                 "The archive cannot be read: its directory is missing, or it is larger than this reader takes."
             )
         )
     disk, first_disk, here, total, size, start, comment = struct.unpack("<HHHHIIH", data[end + 4 : end + 22])
+    if data[max(end - 20, 0) : max(end - 16, 0)] == b"PK\x06\x07":
+        end = _before_long_end(data, end, total, size, start)
     if disk or first_disk or comment or here != total or start + size != end or total > entries:
         raise _broken(gettext_noop("The archive cannot be read: its directory is unusual or too long."))
     found, position = [], start
@@ -76,6 +78,22 @@ def read_zip(data: Buffer, entries: int = ENTRIES) -> list[Entry]:
             raise _broken(gettext_noop("The archive cannot be read: its entries overlap."))
         previous_end = entry.start + entry.stored
     return _distinct(found)
+
+
+def _before_long_end(data: Buffer, end: int, total: int, size: int, start: int) -> int:
+    """Where the directory ends if the end is written twice, for small and for large archives, as torch does.
+
+    Both must say the same, so that it makes no difference which of them a reader believes.
+    """
+    said = (b"PK\x06\x06", 44, 45, 0, 0, total, total, size, start)
+    found = struct.unpack("<4sQxxHIIQQQQ", data[end - 76 : end - 20]) if end >= 76 else ()
+    if found != said or struct.unpack("<IQI", data[end - 16 : end]) != (0, end - 76, 1):
+        raise _broken(
+            gettext_noop(
+                "The archive cannot be read: its directory is missing, or it is larger than this reader takes."
+            )
+        )
+    return end - 76
 
 
 def _read_directory_entry(data: Buffer, position: int, end: int) -> tuple[Entry | None, int]:

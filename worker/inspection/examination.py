@@ -8,6 +8,7 @@ from typing import Any
 
 from worker import sandbox
 from worker.inspection import allowlist, intake, outcomes, probing, safety, serving
+from worker.inspection.environments import TITLES, Environments
 from worker.inspection.probing import Event, Garbled
 from worker.inspection.refusals import Refusal
 from worker.inspection.safety import Safety
@@ -22,18 +23,21 @@ _PRODUCERS = {"pytorch": "pytorch", "skl2onnx": "scikit-learn", "tf2onnx": "tens
 
 _MEASURED = ("file_bytes", "memory_bytes", "model_memory_bytes", "latency_ms", "throughput")
 
+_SLOW = 3  # times the patience with libraries that take half a minute to be imported
+
 Facts = Mapping[str, Any]
 Steps = Generator[Evidence, None, bool]
 
 
-def examine(spec: ExamineSpec) -> Iterator[Evidence | Verdict]:
+def examine(spec: ExamineSpec, environments: Environments | None = None) -> Iterator[Evidence | Verdict]:
     """Evidence of each check, first as running and then with its outcome, and at last exactly one verdict.
 
     The checks come in the order of ``outcomes.CHECKS``; after a failed one the rest is skipped. Uploaded code is
     never run outside the sandbox, and a crash in there is a failed check. Raises ToolError only where the machine
-    itself fails.
+    itself fails, or the packages of an examination environment cannot be had. Without ``environments`` the formats
+    that need one are refused.
     """
-    examination = _Examination(spec)
+    examination = _Examination(spec, environments)
     is_accepted = yield from examination.run()
     yield examination.verdict() if is_accepted else Verdict(accepted=False)
 
@@ -41,10 +45,12 @@ def examine(spec: ExamineSpec) -> Iterator[Evidence | Verdict]:
 @dataclass
 class _Examination:
     spec: ExamineSpec
+    environments: Environments | None = None
     done: set[str] = field(default_factory=set)  # checks with an outcome
     current: str = ""  # the check that has begun and not ended
     facts: dict[str, Facts] = field(default_factory=dict)  # what the probes reported, by check
     wall: Wall = _LIMITS_ONLY
+    environment: Path | None = None  # where the libraries are that open the file, if they are not ours
     found: intake.Intake = field(init=False)
     safe: Safety = field(init=False)
     served: Served = field(init=False)
@@ -79,7 +85,28 @@ class _Examination:
         return Evidence("safety", "passed", self.safe.summary, details={"tier": self.safe.tier, **self.safe.details})
 
     def sandbox(self) -> Steps:
-        return (yield from self._check("sandbox", self._choose_wall))
+        return (yield from self._check("sandbox", self._choose_wall)) and (yield from self._bring_libraries())
+
+    def _bring_libraries(self) -> Steps:
+        """The libraries of a foreign format, made ready behind the same check: the first time takes minutes."""
+        name = self.safe.environment
+        if not name:
+            return True
+        shown = {"library": TITLES[name]}
+        yield Evidence("sandbox", "running", Message(gettext_noop("Making %(library)s ready to open it with"), shown))
+        start = time.monotonic()
+        if self.environments is None:
+            reason = Message(gettext_noop("This installation opens no files of %(library)s."), shown)
+            advice = Message(gettext_noop("Export the model to ONNX and upload that file."))
+            yield self._end(outcomes.refused("sandbox", Refusal(reason, advice)))
+            return False
+        self.environment = self.environments.prepare(name)
+        words = gettext_noop("%(wall)s; %(library)s in an environment of its own")
+        details = {"wall": self.wall.kind, "packages": list(self.environments.packages(name))}
+        seconds = round(time.monotonic() - start, 3)
+        summary = Message(words, {"wall": str(self.wall.description), **shown})
+        yield self._end(Evidence("sandbox", "passed", summary, details=details, seconds=seconds))
+        return True
 
     def _choose_wall(self) -> Evidence:
         wall = sandbox.strongest()
@@ -89,6 +116,10 @@ class _Examination:
         advice = Message(
             gettext_noop("Ask an administrator to install bubblewrap, or upload an ONNX file, which needs no sandbox.")
         )
+        if self.safe.environment:
+            raise Refusal(
+                Message(gettext_noop("This machine has no sandbox, and this format is opened nowhere else.")), advice
+            )
         if self.safe.tier:
             raise Refusal(
                 Message(gettext_noop("This machine has no sandbox, and a pickle is opened nowhere else.")), advice
@@ -128,6 +159,9 @@ class _Examination:
         Where the conversion takes the process down with it, a second run leaves the conversion out.
         """
         folder = self._folder("examining")
+        if self.safe.environment:  # no form of our own to fall back to
+            is_fine = yield from self._probe("converting", self._request(), folder)
+            return is_fine and (yield from self._accept_served(folder))
         is_fine = yield from self._probe("examining", self._request(), folder, retry_from="convert")
         if not is_fine and self.current == "convert":
             folder = self._folder("examining-again")
@@ -183,7 +217,9 @@ class _Examination:
         A crash in ``retry_from`` is not reported: ``current`` tells the caller.
         """
         try:
-            for event in probing.run(probe, request, folder, [Path(request["path"])], self._limits, self.wall):
+            environment = self.environment if probe == "converting" else None
+            readable = [Path(request["path"])]
+            for event in probing.run(probe, request, folder, readable, self._limits, self.wall, environment):
                 if isinstance(event, Outcome):
                     return (yield from self._crash(event, retry_from))
                 if event.check in outcomes.PROBED[probe] and event.check not in self.done:
@@ -212,8 +248,8 @@ class _Examination:
 
     @property
     def _limits(self) -> Limits:
-        seconds = max(int(self.spec.seconds), 1)
-        return Limits(memory_bytes=self.spec.memory_bytes, seconds=self.spec.seconds, cpu_seconds=seconds)
+        seconds = self.spec.seconds * (_SLOW if self.environment else 1)
+        return Limits(memory_bytes=self.spec.memory_bytes, seconds=seconds, cpu_seconds=max(int(seconds), 1))
 
     # --- the end --------------------------------------------------------------------------------------------------
 

@@ -5,10 +5,13 @@ from worker.specs import Message, gettext_noop
 
 ACCEPTED = (
     "ONNX (also with weights in other files), scikit-learn (skops, joblib, pickle), XGBoost (JSON, UBJSON),"
-    " LightGBM (text), MLflow folders of these"
+    " LightGBM (text), TorchScript, torch.export (.pt2), MLflow folders of the first four"
 )
 
-_TO_ONNX_TORCH = gettext_noop("Export it with torch.onnx.export(model, example, 'model.onnx') and upload that file.")
+_TO_ONNX_TORCH = gettext_noop(
+    "Export the model with torch.onnx.export(model, example, 'model.onnx'), or save it with torch.export.save or"
+    " torch.jit.save, and upload that file."
+)
 _TO_ONNX_TF = gettext_noop(
     "Convert it with tf2onnx (python -m tf2onnx.convert … --output model.onnx) and upload that file."
 )
@@ -20,7 +23,14 @@ _WHOLE_FILE = gettext_noop("Save the model again and upload the whole file.")
 FORMATS: dict[str, tuple[str, str]] = {
     "empty": (gettext_noop("The file is empty."), _WHOLE_FILE),
     "onnx_truncated": (gettext_noop("This looks like an ONNX file that ends in the middle."), _WHOLE_FILE),
-    "pytorch": (gettext_noop("This is a PyTorch file, which can run code when opened."), _TO_ONNX_TORCH),
+    "pytorch": (
+        gettext_noop("This is a PyTorch file of pickled objects or weights, which can run code when opened."),
+        _TO_ONNX_TORCH,
+    ),
+    "torch_export_old": (
+        gettext_noop("This is a torch.export archive of a PyTorch before 2.8."),
+        gettext_noop("Save it again with torch.export.save in a current PyTorch, or export it to ONNX."),
+    ),
     "pytorch_legacy": (gettext_noop("This is an old PyTorch file, which can run code when opened."), _TO_ONNX_TORCH),
     "safetensors": (
         gettext_noop("This is a safetensors file: it holds weights, but not how to compute with them."),

@@ -146,8 +146,10 @@ def _look_into_zip(data: Buffer) -> str:
     last = {name.rpartition("/")[2] for name in names}
     if "schema.json" in names:
         return "skops"
-    if "data.pkl" in last or "constants.pkl" in last:
-        return "pytorch"
+    if "data.pkl" in last or "constants.pkl" in last or "archive_format" in last:
+        return _which_torch(names, last)
+    if "serialized_exported_program.json" in last:
+        return "torch_export_old"
     if "model.weights.h5" in names:
         return "keras"
     if names and all(name.endswith(".npy") for name in names):
@@ -155,6 +157,14 @@ def _look_into_zip(data: Buffer) -> str:
     if any(name.endswith("saved_model.pb") for name in names):
         return "tensorflow"
     return "mlpackage" if "Manifest.json" in names and any(name.endswith(".mlmodel") for name in names) else "zip"
+
+
+def _which_torch(names: list[str], last: set[str]) -> str:
+    """A script has code, an exported graph is JSON, and all else is a pickle of objects."""
+    if "constants.pkl" in last and any("/code/" in name for name in names):
+        return "torchscript"
+    is_export = "archive_format" in last and any(re.fullmatch(r"[^/]+/models/[^/]+\.json", name) for name in names)
+    return "torch_export" if is_export else "pytorch"
 
 
 def _look_into_odd_zip(head: bytes) -> str:

@@ -28,6 +28,8 @@ ACCEPTED = {
     "xgboost_json": Format("xgboost", "xgboost", "XGBoost (JSON)"),
     "xgboost_ubj": Format("xgboost", "xgboost", "XGBoost (UBJSON)"),
     "lightgbm": Format("lightgbm", "lightgbm", "LightGBM (text)"),
+    "torchscript": Format("torchscript", "pytorch", "TorchScript"),
+    "torch_export": Format("torch_export", "pytorch", "torch.export (.pt2)"),
 }
 
 

@@ -7,22 +7,24 @@ the two would read differently. A pickle that passes is still opened only inside
 The stream of joblib is a pickle with raw array bytes between its instructions: see ``pickled_arrays``.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 from worker.inspection.allowlist import Allowed
-from worker.inspection.pickle_machine import Buffer, Findings, Machine
+from worker.inspection.pickle_machine import Buffer, Findings, Machine, Step
 from worker.inspection.pickle_steps import STEPS
 from worker.inspection.pickle_values import Bag, Broken, Name, Record, Stub
 
 
-def walk(data: Buffer, allowed: Allowed | None) -> Findings:
+def walk(data: Buffer, allowed: Allowed | None, steps: Mapping[int, Step] = STEPS) -> Findings:
     """Everything that opening ``data`` would touch.
 
     Raises Forbidden for what is not in ``allowed`` and Broken for what no pickler writes. ``allowed=None`` records
-    all names without judging them; it exists to generate the list and decides nothing.
+    all names without judging them; it exists to generate the list and decides nothing. ``steps`` are the instructions
+    that are understood: torch's pickles have one more.
     """
     machine = Machine(data, 0, allowed, Findings())
-    root = machine.run(STEPS)
+    root = machine.run(steps)
     if machine.pos != len(data):
         raise Broken(f"{len(data) - machine.pos} bytes follow its end")
     machine.findings.root = root.name if isinstance(root, Stub | Name) else _kind(root)

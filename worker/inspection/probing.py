@@ -37,16 +37,27 @@ class Garbled(Exception):
 
 
 def run(
-    probe: str, request: Mapping[str, Any], folder: Path, readable: Sequence[Path], limits: Limits, wall: Wall
+    probe: str,
+    request: Mapping[str, Any],
+    folder: Path,
+    readable: Sequence[Path],
+    limits: Limits,
+    wall: Wall,
+    environment: Path | None = None,
 ) -> Iterator[Event | Outcome]:
-    """The probe's events as they come, and at last how it ended. ``folder`` is the only place it can write to."""
+    """The probe's events as they come, and at last how it ended. ``folder`` is the only place it can write to.
+
+    ``environment`` is a virtual environment to run in instead of ours.
+    """
     report = folder / f"{probe}.jsonl"
     descriptor = os.open(report, os.O_RDONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
-    argv = [sys.executable, "-I", str(_PROBES), probe]
+    python = str(environment / "bin" / "python") if environment else sys.executable
+    argv = [python, "-I", str(_PROBES), probe]
+    readable = [_PACKAGE, *readable, *([environment] if environment else [])]
     stdin = json.dumps({**request, "events": str(report), "folder": str(folder)}).encode()
     with open(descriptor, "rb", buffering=0) as lines, ThreadPoolExecutor(1) as pool:
         future: Future[Outcome] = pool.submit(
-            sandbox.run, argv, readable=[_PACKAGE, *readable], writable=[folder], limits=limits, stdin=stdin, wall=wall
+            sandbox.run, argv, readable=readable, writable=[folder], limits=limits, stdin=stdin, wall=wall
         )
         text = b""
         is_over = False

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from worker.inspection import allowlist, booster_files, onnx_files, pickles, skops_files
+from worker.inspection import allowlist, booster_files, networks, onnx_files, pickles, skops_files
 from worker.inspection.intake import Intake, view
 from worker.inspection.pickle_values import Broken, Forbidden
 from worker.inspection.refusals import Refusal
@@ -20,6 +20,7 @@ class Safety:
     loader: str  # the probe's word for how to open it
     versions: tuple[str, ...] = ()  # of scikit-learn, as the file carries them
     details: Mapping[str, Any] = field(default_factory=dict)
+    environment: str = ""  # of libraries that are not ours; then it is opened nowhere but in the sandbox
 
 
 def judge(intake: Intake) -> Safety:
@@ -34,6 +35,10 @@ def judge(intake: Intake) -> Safety:
         text = gettext_noop("%(nodes)d operators, all standard; no data outside the file")
         opsets = {domain or "ai.onnx": version for domain, version in intake.outline.opsets.items()}
         return Safety(Message(text, {"nodes": intake.outline.nodes}), 0, "onnx", details={"opsets": opsets})
+    if kind in networks.KINDS:
+        network = networks.KINDS[kind]
+        found = network.read(intake.model)
+        return Safety(found.summary, 0, kind, details=found.details, environment=network.environment)
     if kind != "lightgbm":
         with view(intake.model.path) as data:
             booster_files.refuse_odd(data, kind)

@@ -6,13 +6,16 @@ from dataclasses import asdict
 from pathlib import Path
 
 from celery import shared_task
+from django.conf import settings
 
 from apps.core.errors import DomainError, StateConflict
 from apps.library import services as library
 from apps.library.files import fetch_sources
 from apps.library.models import ModelVersion
+from worker.builders.base import BuildSettings
 from worker.errors import ToolError
 from worker.inspection import examine as inspect
+from worker.inspection.environments import Environments
 from worker.specs import Evidence, ExamineSpec, Message, SourceFile, Verdict
 
 
@@ -39,7 +42,18 @@ def _findings(version: ModelVersion, folder: Path) -> Iterator[Evidence | Verdic
     files.mkdir()
     scratch.mkdir()
     sources = tuple(SourceFile(f.path, f.name, f.sha256, f.size) for f in fetch_sources(version, files))
-    return inspect(ExamineSpec(files=sources, scratch=scratch, example=version.example))
+    return inspect(ExamineSpec(files=sources, scratch=scratch, example=version.example), _environments())
+
+
+def _environments() -> Environments:
+    """Where the libraries of foreign formats are kept, and where their packages come from."""
+    packages = BuildSettings(
+        index_url=settings.SLIPWAY_INDEX_URL,
+        ca_bundle=settings.SLIPWAY_CA_BUNDLE,
+        torch_index_url=settings.SLIPWAY_TORCH_INDEX_URL,
+        find_links=settings.SLIPWAY_FIND_LINKS,
+    )
+    return Environments(Path(settings.SLIPWAY_HOME), packages)
 
 
 def _write_down(version: ModelVersion, finding: Evidence | Verdict) -> None:

@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 from types import ModuleType
 
-PROBES = ("examining", "profiling")
+PROBES = ("examining", "converting", "profiling")
 
 
 def main() -> None:
