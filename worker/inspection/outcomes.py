@@ -64,6 +64,22 @@ _REASONS: dict[str, tuple[str, str]] = {
         gettext_noop("A %(kind)s can neither predict nor transform new data."),
         gettext_noop("Choose an estimator with a predict method."),
     ),
+    "not_novelty": (
+        gettext_noop("This %(kind)s only finds outliers among the rows that it was fitted on."),
+        gettext_noop("Fit it again with novelty=True; then it can judge new rows."),
+    ),
+    "only_labels": (
+        gettext_noop("A %(kind)s only groups the rows that it was fitted on; it says nothing about new ones."),
+        gettext_noop("Choose KMeans or MeanShift, or train a classifier on the groups that it found."),
+    ),
+    "only_places": (
+        gettext_noop("A %(kind)s only arranges the rows that it was fitted on; it cannot place new ones."),
+        gettext_noop("Choose PCA, KernelPCA or Isomap, which can place new rows."),
+    ),
+    "takes_no_table": (
+        gettext_noop("A %(kind)s takes dictionaries, lists or whole images, which are neither numbers nor words."),
+        gettext_noop("Do this step before the model is called, or use one that takes columns, such as OneHotEncoder."),
+    ),
     "unusual_type": (
         gettext_noop("The input %(name)s is of type %(type)s, which the inference protocol does not have."),
         gettext_noop("Export the model with inputs that are plain tensors."),
@@ -93,8 +109,46 @@ _REASONS: dict[str, tuple[str, str]] = {
         gettext_noop("Converted to ONNX it answers differently (up to %(worst)s apart); it stays in its own format."),
         "",
     ),
+    "other_ties": (
+        gettext_noop("Converted to ONNX it decides ties differently; it stays in its own format."),
+        "",
+    ),
+    "no_form": (
+        gettext_noop("It cannot be converted to ONNX, and the skops format cannot hold it: %(error)s"),
+        gettext_noop("Replace this part by another one that does the same, e.g. Birch by KMeans."),
+    ),
     "crashed": (gettext_noop("The conversion to ONNX ended early, so it is served in its own format."), ""),
+    "chooses_by_name": (
+        gettext_noop("It chooses columns by name, which only a converted model can be served with."),
+        gettext_noop("Fit it on plain arrays, or choose the columns by number."),
+    ),
     "not_the_same": (gettext_noop("Saved as skops and loaded again it answers differently."), _TO_ONNX),
+    "no_example": (
+        gettext_noop("The file does not say what its inputs look like, and a guess did not fit: %(error)s"),
+        gettext_noop(
+            "Upload an example with it (example.json: {“inputs”: [{“name”, “datatype”, “shape”, “data”}]}), or save it"
+            " with torch.export.save, which keeps the shapes."
+        ),
+    ),
+    "unusual_inputs": (
+        gettext_noop("Its inputs are not all tensors: %(names)s."),
+        gettext_noop("Give the model a forward method that takes tensors only, or export it to ONNX."),
+    ),
+    "unusual_outputs": (
+        gettext_noop("Its answer is not a tensor or a plain collection of tensors, but %(kind)s."),
+        gettext_noop("Return tensors, or export the model to ONNX."),
+    ),
+    "not_converted": (
+        gettext_noop("It cannot be converted to ONNX, the only form in which it could be served: %(error)s"),
+        gettext_noop("Export the model to ONNX where it was trained, and upload that file."),
+    ),
+    "converted_differs": (
+        gettext_noop(
+            "Converted to ONNX it answers differently (up to %(worst)s apart), and there is no other form in which it"
+            " could be served."
+        ),
+        gettext_noop("Export the model to ONNX where it was trained, compare it there, and upload that file."),
+    ),
     "time": (
         gettext_noop("It took longer than %(seconds)d seconds."),
         gettext_noop("Upload a smaller model, or ask an administrator to raise the limit."),

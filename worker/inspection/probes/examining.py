@@ -5,8 +5,6 @@ import json
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from worker.inspection.probes import leaner, parity, reporting, samples
 from worker.inspection.probes.models import Arrays, to_request, to_response
 from worker.inspection.probes.reporting import Failure, Reporter, describe
@@ -127,25 +125,39 @@ def _convert(model: Any, kind: str, request: dict[str, Any], report: Reporter, a
 
 
 def _to_onnx(model: Any, kind: str, target: Path, arrays: Arrays, answers: Arrays, facts: dict[str, Any]) -> str:
-    """Convert and compare; gives why the result cannot be served, or nothing."""
+    """Convert and compare; gives why the result cannot be served, or nothing.
+
+    A scikit-learn model that answers differently with FP32, be it at a tie, gets a second try with FP64.
+    """
+    if kind not in _ESTIMATORS:
+        return _try_conversion(model, "booster_conversion", target, arrays, answers, facts)
+    problem = _try_conversion(model, "estimator_conversion", target, arrays, answers, facts)
+    if problem in ("no_parity", "other_ties"):
+        again: dict[str, Any] = {}
+        if not _try_conversion(model, "estimator_conversion", target, arrays, answers, again, is_exact=True):
+            facts.update(again)
+            return ""
+    return problem
+
+
+def _try_conversion(
+    model: Any, module: str, target: Path, arrays: Arrays, answers: Arrays, facts: dict[str, Any], **options: Any
+) -> str:
     try:
-        conversion = importlib.import_module(
-            _HERE + ("estimator_conversion" if kind in _ESTIMATORS else "booster_conversion")
-        )
-        conversion.convert(model, target, answers)
+        conversion = importlib.import_module(_HERE + module)
+        conversion.convert(model, target, answers, **options)
         graph = importlib.import_module(_HERE + "graphs").open_model(target, "onnx", frozenset())
         other = graph.predict(arrays)
     except Exception as error:  # whatever a converter throws means: not convertible
         facts["error"] = describe(error)
         return "unconvertible"
-    margins = model.margins(arrays) if kind in _ESTIMATORS else _margins(conversion.expected(model, answers))
-    result = parity.compare(conversion.expected(model, answers), other, margins)
+    expected = conversion.expected(model, answers)
+    margins = model.margins(arrays) if module == "estimator_conversion" else expected.get("probabilities")
+    result = parity.compare(expected, other, margins)
     facts.update(onnx_parity=result, parity=result)
-    return "" if result["passed"] else "no_parity"
-
-
-def _margins(answers: Arrays) -> np.ndarray | None:
-    return answers.get("probabilities")
+    if not result["passed"]:
+        return "no_parity"
+    return "other_ties" if result.get("ties") and module == "estimator_conversion" else ""
 
 
 def _to_skops(

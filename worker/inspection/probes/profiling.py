@@ -42,10 +42,11 @@ def profile(request: dict[str, Any], report: Reporter) -> None:
         model = importlib.import_module(_HERE + _OPENERS[kind]).open_model(path, kind, frozenset(request["allowed"]))
         inputs = [Tensor(**tensor) for tensor in request["inputs"]]
         if kind != "onnx":  # a graph knows its own names, an estimator may have forgotten those of its columns
-            model.inputs = inputs
+            model.inputs, model.outputs = inputs, [Tensor(**tensor) for tensor in request["outputs"]]
         one = samples.from_request(request["example"], inputs) if request["example"] else samples.for_tensors(inputs, 1)
         answers = model.predict(one)
-        model.learn_outputs(answers)
+        if kind == "onnx":
+            model.learn_outputs(answers)
         facts.update(
             memory_bytes=resident(), model_memory_bytes=max(resident() - before, 0), file_bytes=path.stat().st_size
         )
