@@ -12,6 +12,9 @@ from worker.inspection.probes.reporting import Failure
 
 INPUT = "input"
 
+_RANK = ("FP32", "FP64", "BYTES")  # where two steps see the same column, the more demanding one decides
+_TAKE_NO_TABLE = ("DictVectorizer", "FeatureHasher", "MultiLabelBinarizer", "PatchExtractor")
+
 
 def inputs_of(model: Any, names: Sequence[str] = ()) -> list[Tensor]:
     """The inputs by our convention: ``input``, or a tensor for each column where they differ or have names.
@@ -19,18 +22,30 @@ def inputs_of(model: Any, names: Sequence[str] = ()) -> list[Tensor]:
     ``names`` are those that came beside the model, for columns that have none of their own.
     """
     first = first_step(model)
+    if type(first).__name__ in _TAKE_NO_TABLE:
+        raise Failure("takes_no_table", kind=type(first).__name__)
     if reads_text(first):
         return [Tensor(INPUT, "BYTES", (-1,))]
-    width = getattr(model, "n_features_in_", None) or getattr(first, "n_features_in_", None)
-    if width is None:
-        raise Failure("no_width")
-    types = column_types(first, int(width))
+    if reads_labels(first):
+        return [Tensor(INPUT, _datatype_of(first.classes_), (-1,))]
+    width = width_of(model, first)
+    types = column_types(first, width)
     if isinstance(first, ColumnTransformer) and (len(set(types)) > 1 or chooses_by_name(first)):
         return [
             Tensor(name, word, (-1, 1))
             for name, word in zip(column_names(model, first, int(width), names), types, strict=True)
         ]
-    return [Tensor(INPUT, types[0], (-1, int(width)))]
+    return [Tensor(INPUT, "FP64" if "FP64" in types else types[0], (-1, width))]
+
+
+def width_of(model: Any, first: Any) -> int:
+    """How many columns the model takes."""
+    width = getattr(model, "n_features_in_", None) or getattr(first, "n_features_in_", None)
+    if width is None and hasattr(first, "X_thresholds_"):  # an isotonic regression, which takes one and does not say so
+        return 1
+    if width is None:
+        raise Failure("no_width")
+    return int(width)
 
 
 def first_step(model: Any) -> Any:
@@ -51,6 +66,16 @@ def first_step(model: Any) -> Any:
 
 def reads_text(step: Any) -> bool:
     return hasattr(step, "build_analyzer")
+
+
+def reads_labels(step: Any) -> bool:
+    """Whether it encodes a list of labels, and not a table."""
+    return type(step).__name__ in ("LabelEncoder", "LabelBinarizer") and hasattr(step, "classes_")
+
+
+def _datatype_of(values: Any) -> str:
+    kind = np.asarray(values).dtype.kind
+    return "INT64" if kind in "iu" else "BOOL" if kind == "b" else "FP64" if kind == "f" else "BYTES"
 
 
 def column_names(model: Any, first: Any, width: int, beside: Sequence[str] = ()) -> list[str]:
@@ -83,18 +108,23 @@ def _places(transformer: ColumnTransformer, name: str) -> Any:
 
 
 def column_types(first: Any, width: int) -> list[str]:
-    """The datatype of each input column: BYTES where words are expected, FP32 elsewhere."""
+    """The datatype of each input column: BYTES where words are expected, FP32 elsewhere.
+
+    FP64 where single numbers have a meaning and FP32 cannot hold them.
+    """
     types = ["FP32"] * width
     if isinstance(first, ColumnTransformer):
         for step, indices in branches(first):
             for index, word in zip(indices, column_types(first_step(step), len(indices)), strict=True):
-                types[index] = "BYTES" if word == "BYTES" else types[index]
+                types[index] = max(word, types[index], key=_RANK.index)
         return types
     if reads_text(first):
         return ["BYTES"] * width
     for index, values in enumerate(categories_of(first)[:width]):
         if any(isinstance(value, str) for value in values):
             types[index] = "BYTES"
+        elif any(isinstance(value, float) and value == value and np.float32(value) != value for value in values):
+            types[index] = "FP64"
     return types
 
 
@@ -103,6 +133,14 @@ def branches(transformer: ColumnTransformer) -> Iterator[tuple[Any, list[int]]]:
     for name, step, _ in transformer.transformers_:
         if not isinstance(step, str):
             yield step, [int(i) for i in np.atleast_1d(_indices(transformer, name))]
+
+
+def outputs(transformer: ColumnTransformer) -> Iterator[list[int]]:
+    """The output columns of each of those branches."""
+    for name, step, _ in transformer.transformers_:
+        if not isinstance(step, str):
+            place = transformer.output_indices_[name]
+            yield list(range(place.start, place.stop))
 
 
 def _indices(transformer: ColumnTransformer, name: str) -> Any:

@@ -7,28 +7,51 @@ from typing import Any
 from onnx import NodeProto, helper
 from skl2onnx import __max_supported_opset__, convert_sklearn
 from skl2onnx.common import _container
-from skl2onnx.common.data_types import FloatTensorType, StringTensorType
+from skl2onnx.common.data_types import (
+    BooleanTensorType,
+    DoubleTensorType,
+    FloatTensorType,
+    Int64TensorType,
+    StringTensorType,
+)
 from sklearn.impute import SimpleImputer
 from sklearn.pipeline import Pipeline
 
 from worker.inspection.probes.estimators import Estimator, parts_of
-from worker.inspection.probes.graph_edits import name_inputs, name_outputs, set_locale
+from worker.inspection.probes.graph_edits import (
+    compare_in_floats,
+    name_inputs,
+    name_outputs,
+    set_locale,
+    take_floats,
+)
 from worker.inspection.probes.models import Arrays, Tensor
 from worker.inspection.probes.samples import round_down
 
+_TYPES = {
+    "BOOL": BooleanTensorType, "INT64": Int64TensorType, "FP32": FloatTensorType, "FP64": DoubleTensorType,
+    "BYTES": StringTensorType,
+}  # fmt: skip
 _OPSETS = {"": __max_supported_opset__, "ai.onnx.ml": 3}  # isolation forests need the third
 
 
-def convert(model: Estimator, target: Path, answers: Arrays) -> None:
-    """Write the graph of the model to ``target``, with the outputs that ``answers`` has."""
+def convert(model: Estimator, target: Path, answers: Arrays, *, is_exact: bool = False) -> None:
+    """Write the graph of the model to ``target``, with the outputs that ``answers`` has.
+
+    It calculates with FP32, or, ``is_exact``, with FP64 as scikit-learn does, which is slower.
+    """
     inner: Any = model.model
     while hasattr(inner, "best_estimator_"):
         inner = inner.best_estimator_
-    inner = _prepared(inner)
+    inner = _prepared(inner, is_exact)
     options = {id(inner): {"zipmap": False}} if "probabilities" in answers else None
-    types = [_initial_type(tensor, f"column{index}") for index, tensor in enumerate(model.inputs)]
+    types = [_initial_type(tensor, f"column{index}", is_exact) for index, tensor in enumerate(model.inputs)]
     graph = convert_sklearn(inner, initial_types=types, options=options, target_opset=_OPSETS)
     name_inputs(graph, [tensor.name for tensor in model.inputs])
+    if is_exact:
+        take_floats(graph, [tensor.name for tensor in model.inputs if tensor.datatype == "FP32"])
+        if not any(hasattr(part, "_predictors") for part in parts_of(inner)):  # histogram trees compare FP64
+            compare_in_floats(graph)
     target.write_bytes(set_locale(name_outputs(graph, list(answers))).SerializeToString())
 
 
@@ -37,13 +60,13 @@ def expected(model: Estimator, answers: Arrays) -> Arrays:
     return answers
 
 
-def _initial_type(tensor: Tensor, name: str) -> tuple[str, Any]:
+def _initial_type(tensor: Tensor, name: str, is_exact: bool) -> tuple[str, Any]:
     """An input under a name that skl2onnx leaves alone; it replaces what is not letters and digits."""
     shape = [None if size < 0 else size for size in tensor.shape]
-    return name, (StringTensorType if tensor.datatype == "BYTES" else FloatTensorType)(shape)
+    return name, _TYPES["FP64" if is_exact and tensor.datatype == "FP32" else tensor.datatype](shape)
 
 
-def _prepared(model: Any) -> Any:
+def _prepared(model: Any, is_exact: bool) -> Any:
     """The same model in a form that skl2onnx converts faithfully.
 
     Steps that fill in missing words are left out: a BYTES tensor has none, and skl2onnx refuses them. Thresholds of
@@ -56,7 +79,8 @@ def _prepared(model: Any) -> Any:
     for part in parts_of(model):
         if isinstance(part, Pipeline):
             part.steps = [(name, step) for name, step in part.steps if not _fills_words(step)] or part.steps
-        for predictor in [predictor for stage in getattr(part, "_predictors", ()) for predictor in stage]:
+        stages = () if is_exact else getattr(part, "_predictors", ())
+        for predictor in [predictor for stage in stages for predictor in stage]:
             predictor.nodes["num_threshold"] = round_down(predictor.nodes["num_threshold"])
     return model
 

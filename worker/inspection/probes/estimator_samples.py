@@ -1,12 +1,13 @@
 """Inputs made up for a scikit-learn model from what its parts remember of their training data."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from worker.inspection.probes import columns, samples
 from worker.inspection.probes.estimators import Estimator, parts_of
-from worker.inspection.probes.models import Arrays
+from worker.inspection.probes.models import DTYPES, Arrays
 from worker.inspection.probes.samples import Landscape
 
 SPLITS = 5000
@@ -15,33 +16,45 @@ SPLITS = 5000
 _PLACES = (
     "mean_",
     "center_",
-    "data_min_",
-    "data_max_",
     "theta_",
     "means_",
     "cluster_centers_",
+    "subcluster_centers_",
     "support_vectors_",
+    "quantiles_",
     "_fit_X",
     "X_train_",
+    "X_fit_",
 )
+_POINTS = _PLACES[3:]  # those that are rows of input
+_SPREADS = (1.0, 0.3, 0.0)
 
 
 def make(model: Estimator, count: int) -> Arrays:
-    """Rows that the model can predict: if some are refused (logarithms, counts), their absolute values are tried."""
-    arrays = _make(model, count)
-    try:
-        model.predict(arrays)
-    except ValueError:
-        return {name: array if array.dtype == object else np.abs(array) for name, array in arrays.items()}
-    return arrays
+    """Rows that the model can predict. Where it refuses some, they are made positive, or closer to what it knows."""
+    refusal: ValueError | None = None
+    for spread in _SPREADS:
+        arrays = _make(model, count, spread)
+        for tried in (arrays, {name: a if a.dtype == object else np.abs(a) for name, a in arrays.items()}):
+            try:
+                model.predict(tried)
+            except ValueError as error:
+                refusal = refusal or error
+            else:
+                return tried
+    assert refusal
+    raise refusal
 
 
-def _make(model: Estimator, count: int) -> Arrays:
+def _make(model: Estimator, count: int, spread: float) -> Arrays:
     first = columns.first_step(model.model)
     if columns.reads_text(first):
         return {columns.INPUT: _texts(first, count)}
-    width = int(getattr(model.model, "n_features_in_", None) or first.n_features_in_)
+    if columns.reads_labels(first):
+        return {columns.INPUT: np.resize(np.asarray(first.classes_), count).astype(DTYPES[model.inputs[0].datatype])}
+    width = len(model.inputs) if len(model.inputs) > 1 else model.inputs[0].shape[1]
     land = _landscape(model.model, first, width)
+    land.spread = spread
     table = samples.rows(land, count, missing=hasattr(first, "_predictors")).astype(object)
     _fill_known_values(first, table, range(width))
     if len(model.inputs) > 1:
@@ -51,7 +64,7 @@ def _make(model: Estimator, count: int) -> Arrays:
 
 
 def _typed(values: np.ndarray, datatype: str) -> np.ndarray:
-    return values if datatype == "BYTES" else values.astype(np.float32)
+    return values if datatype == "BYTES" else values.astype(DTYPES[datatype])
 
 
 def _texts(vectorizer: Any, count: int) -> np.ndarray:
@@ -87,37 +100,62 @@ def _fill(categories: list[list[Any]], table: np.ndarray, indices: Any, rng: np.
 
 
 def _landscape(model: Any, first: Any, width: int) -> Landscape:
+    """What the input looks like, from the step that sees it; splits and points of later steps are led back to it."""
+    is_direct = not hasattr(model, "steps") or len(model.steps) == 1
     splits = [split for part in parts_of(model) for split in _splits(part)][:SPLITS]
+    points = next((found for part in parts_of(model) if (found := _points(part, width)) is not None), None)
     if hasattr(first, "transformers_"):
-        return _columns_landscape(first, width)
+        return _columns_landscape(first, width, splits)
     found = _remembered(first, width)
     if found is None:
-        is_direct = not hasattr(model, "steps") or len(model.steps) == 1
-        return samples.plain(width, splits if is_direct else [])
+        land = samples.plain(width, splits if is_direct else [])
+        return replace(land, known=points if is_direct else None)
     center, scale = found
+    if is_direct:
+        return Landscape(center, scale, splits, points)
+    if not _is_linear(first):
+        return Landscape(center, scale, [], _points(first, width))
     beside = [(column, center[column] + scale[column] * value) for column, value in splits if column < width]
-    return Landscape(center, scale, beside if hasattr(first, "scale_") else [], exact=False)
+    return Landscape(center, scale, beside, None if points is None else center + scale * points)
 
 
-def _columns_landscape(first: Any, width: int) -> Landscape:
+def _is_linear(step: Any) -> bool:
+    return hasattr(step, "scale_") and (hasattr(step, "mean_") or hasattr(step, "center_"))
+
+
+def _points(part: Any, width: int) -> np.ndarray | None:
+    """Rows of input that a part remembers."""
+    for name in _POINTS:
+        array = _table(getattr(part, name, None), width)
+        if array is not None and len(array):
+            return array
+    return None
+
+
+def _columns_landscape(first: Any, width: int, splits: list[tuple[int, float]]) -> Landscape:
+    """As the branches know their columns; splits of what follows are led back through branches that only scale."""
     land = samples.plain(width, [])
-    for step, indices in columns.branches(first):
+    origin: dict[int, int] = {}  # column of output → of input
+    for (step, indices), outputs in zip(columns.branches(first), columns.outputs(first), strict=True):
         parts = [step, *(later for _, later in getattr(step, "steps", ()))]
         found = next((pair for part in parts if (pair := _remembered(part, len(indices)))), None)
         if found:
             land.center[indices], land.scale[indices] = found
+        if any(_is_linear(part) for part in parts) and len(outputs) == len(indices):
+            origin |= dict(zip(outputs, indices, strict=True))
+    land.splits = [
+        (origin[at], land.center[origin[at]] + land.scale[origin[at]] * value) for at, value in splits if at in origin
+    ]
     return land
 
 
 def _remembered(part: Any, width: int) -> tuple[np.ndarray, np.ndarray] | None:
     """Centre and spread of each column, from the first attribute that has them."""
+    if np.shape(getattr(part, "data_range_", ())) == (width,):
+        return part.data_min_ + part.data_range_ / 2, np.where(part.data_range_ > 0, part.data_range_ / 4, 0.5)
     for name in _PLACES:
-        value = getattr(part, name, None)
-        try:
-            array = np.atleast_2d(np.asarray(value, dtype=float))
-        except (TypeError, ValueError):
-            continue
-        if value is None or array.shape[-1] != width or array.ndim != 2:
+        array = _table(getattr(part, name, None), width)
+        if array is None:
             continue
         spread = getattr(part, "scale_", None) if name in ("mean_", "center_") else None
         has_spread = spread is not None and np.shape(spread) == (width,)
@@ -126,9 +164,20 @@ def _remembered(part: Any, width: int) -> tuple[np.ndarray, np.ndarray] | None:
     return None
 
 
+def _table(value: Any, width: int) -> np.ndarray | None:
+    """Rows of ``width`` numbers, if the value holds such."""
+    if hasattr(value, "toarray"):
+        value = value.toarray()
+    try:
+        array = np.atleast_2d(np.asarray(value, dtype=float))
+    except (TypeError, ValueError):
+        return None
+    return array if value is not None and array.ndim == 2 and array.shape[1] == width else None
+
+
 def _splits(part: Any) -> list[tuple[int, float]]:
     tree = getattr(part, "tree_", None)
-    if tree is not None:
+    if hasattr(tree, "children_left"):
         inner = tree.children_left != -1
         return list(zip(tree.feature[inner].tolist(), tree.threshold[inner].tolist(), strict=True))
     found: list[tuple[int, float]] = []

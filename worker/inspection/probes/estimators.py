@@ -12,7 +12,7 @@ from sklearn.base import BaseEstimator, is_classifier
 from sklearn.compose import ColumnTransformer
 from sklearn.exceptions import InconsistentVersionWarning
 
-from worker.inspection.probes import columns
+from worker.inspection.probes import columns, methods
 from worker.inspection.probes.models import Arrays, Origin, Tensor, datatype_of
 from worker.inspection.probes.reporting import Failure
 
@@ -73,9 +73,7 @@ class Estimator:
         self.model = model
         self.inputs: list[Tensor] = []
         self.is_rebuilt = False
-        self.method = next((name for name in ("predict", "transform") if hasattr(model, name)), "")
-        if not self.method:
-            raise Failure("cannot_predict", kind=type(model).__name__)
+        self.method = methods.method_of(model)
         self.is_classifier = self.method == "predict" and is_classifier(model)
         self.outputs: list[Tensor] = []  # known once it has predicted
         self.origin = Origin(type(model).__name__, written_by, _classes(model) if self.is_classifier else ())
@@ -87,19 +85,18 @@ class Estimator:
 
     def predict(self, arrays: Arrays) -> Arrays:
         table = self.table(arrays)
-        answer = np.asarray(_dense(getattr(self.model, self.method)(table)))
         if not self.is_classifier:
-            return {"output": answer}
-        label = _labels(answer)
+            return methods.ask(self.model, self.method, table)
+        label = _labels(np.asarray(self.model.predict(table)))
         if label.ndim > 1 or not hasattr(self.model, "predict_proba"):
             return {"label": label}
         return {"label": label, "probabilities": np.asarray(self.model.predict_proba(table), dtype=np.float32)}
 
     def table(self, arrays: Arrays) -> Any:
-        """What the model itself takes: a matrix, a list of texts, or a table of objects in the order of its columns."""
+        """What the model itself takes: a matrix, a list, or a table of objects in the order of its columns."""
         if len(self.inputs) == 1:
             array = arrays[self.inputs[0].name]
-            return array if array.dtype == object else array.astype(np.float64)
+            return array.astype(np.float64) if array.dtype.kind == "f" else array
         rows = np.empty((len(next(iter(arrays.values()))), len(self.inputs)), dtype=object)
         for index, tensor in enumerate(self.inputs):
             rows[:, index] = arrays[tensor.name].ravel()
@@ -111,12 +108,8 @@ class Estimator:
     def margins(self, arrays: Arrays) -> np.ndarray | None:
         """The scores behind the labels, to tell ties from differences."""
         score = getattr(self.model, "predict_proba", None) or getattr(self.model, "decision_function", None)
-        scores = np.asarray(score(self.table(arrays))) if score else None
-        return scores if scores is not None and scores.ndim <= 2 else None
-
-
-def _dense(answer: Any) -> Any:
-    return answer.toarray() if hasattr(answer, "toarray") else answer
+        scores = score(self.table(arrays)) if score else None
+        return scores if isinstance(scores, np.ndarray) and scores.ndim <= 2 else None
 
 
 def _labels(answer: np.ndarray) -> np.ndarray:

@@ -2,7 +2,10 @@
 
 from collections.abc import Sequence
 
-from onnx import ModelProto, NodeProto, helper
+import numpy as np
+from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
+
+from worker.inspection.probes.samples import round_down
 
 LOCALE = "C.UTF-8"  # present wherever there is a C library; converters write en_US, which servers rarely have
 
@@ -49,3 +52,51 @@ def set_locale(model: ModelProto) -> ModelProto:
             del node.attribute[:]
             node.attribute.extend([*kept, helper.make_attribute("locale", LOCALE)])
     return model
+
+
+def take_floats(model: ModelProto, names: Sequence[str]) -> ModelProto:
+    """Let these inputs come as FP32 where the graph calculates with FP64 from the start."""
+    casts = []
+    for value in model.graph.input:
+        if value.name in names and value.type.tensor_type.elem_type == TensorProto.DOUBLE:
+            _make_room(model.graph.node, {value.name})
+            value.type.tensor_type.elem_type = TensorProto.FLOAT
+            casts.append(helper.make_node("Cast", [value.name], [f"inner_{value.name}"], to=TensorProto.DOUBLE))
+    _replace_nodes(model, [*casts, *model.graph.node])
+    return model
+
+
+def compare_in_floats(model: ModelProto) -> ModelProto:
+    """Let trees compare FP32 as scikit-learn's do, inside a graph that otherwise calculates with FP64.
+
+    ``float32(x) <= t`` exactly if ``float32(x) <= floor32(t)``.
+    """
+    nodes: list[NodeProto] = []
+    for node in model.graph.node:
+        if node.op_type.startswith("TreeEnsemble"):
+            rounded = f"float_{len(nodes)}_{node.input[0]}"
+            nodes.append(helper.make_node("Cast", [node.input[0]], [rounded], to=TensorProto.FLOAT))
+            node.input[0] = rounded
+            _shorten(node)
+        nodes.append(node)
+    _replace_nodes(model, nodes)
+    return model
+
+
+def _shorten(node: NodeProto) -> None:
+    attributes = list(node.attribute)
+    del node.attribute[:]
+    for attribute in attributes:
+        name = attribute.name.removesuffix("_as_tensor")
+        if name == attribute.name:
+            node.attribute.append(attribute)
+            continue
+        values = numpy_helper.to_array(attribute.t)
+        short = round_down(values) if name == "nodes_values" else values.astype(np.float32)
+        node.attribute.append(helper.make_attribute(name, short.tolist()))
+
+
+def _replace_nodes(model: ModelProto, nodes: Sequence[NodeProto]) -> None:
+    kept = [NodeProto.FromString(node.SerializeToString()) for node in nodes]
+    del model.graph.node[:]
+    model.graph.node.extend(kept)

@@ -14,7 +14,7 @@ def compare(
 ) -> dict[str, Any]:
     """Worst deviation of numbers, with its output and row, and share of equal labels.
 
-    Where the reference is at a tie, any label is right.
+    Where the reference is at a tie, any label is right; ``ties`` counts those that differ.
     """
     samples = len(next(iter(reference.values())))
     found: dict[str, Any] = {
@@ -27,6 +27,7 @@ def compare(
             return found | {"max_abs_diff": None, "passed": False, "missing": name}
         if name == "label" or expected.dtype.kind not in "fc":
             equal = (_as_text(expected) == _as_text(actual)).reshape(samples, -1).all(axis=1)
+            found["ties"] = found.get("ties", 0) + int((~equal & _ties(margins, samples, tolerance)).sum())
             equal |= _ties(margins, samples, tolerance)
             found.update(label_agreement=float(equal.mean()), passed=found["passed"] and bool(equal.all()))
             worst_label = worst_label or ({} if equal.all() else {"where": name, "row": int(equal.argmin())})

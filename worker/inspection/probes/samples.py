@@ -10,6 +10,7 @@ from worker.inspection.probes.models import DTYPES, Arrays, Tensor
 from worker.inspection.probes.reporting import Failure
 
 ROWS = 96
+KNOWN = 256  # rows at most that a model remembers and is asked about
 LARGE = 20_000  # elements; above it whole numbers are used, which are short to write down
 
 Maker = Callable[[int], Arrays]  # so many rows of input
@@ -22,7 +23,8 @@ class Landscape:
     center: np.ndarray
     scale: np.ndarray
     splits: list[tuple[int, float]]
-    exact: bool = True  # whether the splits apply to the input itself
+    known: np.ndarray | None = None  # rows that it has seen, or that lie at its own points
+    spread: float = 1.0  # how far around the centre, in scales; 0 for known rows alone
 
 
 def plain(width: int, splits: list[tuple[int, float]]) -> Landscape:
@@ -37,28 +39,30 @@ def plain(width: int, splits: list[tuple[int, float]]) -> Landscape:
 
 
 def rows(land: Landscape, count: int, *, missing: bool = False) -> np.ndarray:
-    """Rows of float32: two thirds scattered around the centre, one third sitting on splits or just beside them.
+    """So many rows of float32 scattered around the centre, every third on or just beside splits; then known rows.
 
     With ``missing`` some values are absent (NaN).
     """
     rng = np.random.default_rng(20)
-    table = (land.center + land.scale * rng.normal(size=(count, len(land.center)))).astype(np.float32)
+    table = land.center + land.scale * land.spread * rng.normal(size=(count, len(land.center)))
+    table = table.astype(np.float32)
     known = [(column, value) for column, value in land.splits if column < len(land.center) and np.isfinite(value)]
-    if known:
+    if known and land.spread:
         for row in range(0, count, 3):
             for index in rng.integers(0, len(known), size=max(1, len(land.center) // 2)):
                 column, value = known[index]
-                table[row, column] = _beside(value, land.scale[column], land.exact, rng)
+                table[row, column] = _beside(value, rng)
+    if land.known is not None:
+        chosen = land.known[rng.permutation(len(land.known))[:KNOWN]].astype(np.float32)
+        table = np.concatenate([table, chosen]) if land.spread else chosen
     table = np.nan_to_num(np.clip(table, -1e30, 1e30))
     if missing:
         table[1::6, :: max(2, len(land.center) // 3)] = np.nan
     return table
 
 
-def _beside(value: float, scale: float, exact: bool, rng: np.random.Generator) -> np.float32:
+def _beside(value: float, rng: np.random.Generator) -> np.float32:
     side = int(rng.integers(-1, 2))
-    if not exact:
-        return np.float32(value + (side or 1) * 1e-2 * scale)
     return np.float32(value) if side == 0 else np.nextafter(np.float32(value), np.float32(side * np.inf))
 
 

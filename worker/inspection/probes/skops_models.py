@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import skops.io
+from skops.io.exceptions import UnsupportedTypeException
 
 from worker.inspection.probes import estimators
 from worker.inspection.probes.estimators import Estimator
@@ -26,6 +27,10 @@ def trusted_types(path: Path, allowed: frozenset[str]) -> list[str]:
 
 
 def save(model: Any, path: Path) -> None:
+    """Write the model as skops; ``no_form`` where that has no way to hold one of its parts."""
     buffer = io.BytesIO()
-    skops.io.dump(model, buffer)
+    try:
+        skops.io.dump(model, buffer)
+    except UnsupportedTypeException as error:
+        raise Failure("no_form", error=str(error)[:200]) from error
     path.write_bytes(buffer.getvalue())

@@ -18,8 +18,11 @@ _METHODS = {
     "label": ("predict",),
     "probabilities": ("predict_proba",),
     "predict": ("predict",),
-    "output": ("predict", "transform"),
+    "output": ("predict", "transform", "score_samples", "mahalanobis"),
+    "distances": ("kneighbors",),
+    "indices": ("kneighbors",),
 }
+_PLACES = {"distances": 0, "indices": 1}  # of an answer that is several arrays
 
 
 class SklearnModel:
@@ -31,7 +34,7 @@ class SklearnModel:
     def __init__(self, estimator: Any, inputs: tuple[Tensor, ...], outputs: tuple[Tensor, ...]) -> None:
         self._inputs = inputs
         self._calls = tuple((_method(estimator, tensor), tensor) for tensor in outputs)
-        self._is_text = len(inputs) == 1 and inputs[0].datatype == "BYTES" and len(inputs[0].shape) == 1
+        self._is_list = len(inputs) == 1 and len(inputs[0].shape) == 1
         self.detail = f"scikit-learn {sklearn.__version__}"
 
     def run(self, inputs: Sequence[Array]) -> list[Array]:
@@ -42,10 +45,10 @@ class SklearnModel:
             raise Rejected(str(error)) from error
 
     def _table(self, inputs: Sequence[Array]) -> Any:
-        if self._is_text:  # a vectoriser takes a plain sequence of texts
+        if self._is_list:  # vectorisers and encoders of labels take a plain sequence
             return inputs[0]
-        kinds = {tensor.dtype for tensor in self._inputs}
-        return as_matrix(inputs, kinds.pop() if len(kinds) == 1 else np.object_)
+        is_mixed = any(tensor.datatype == "BYTES" for tensor in self._inputs)
+        return as_matrix(inputs, np.object_ if is_mixed else np.float64)  # as it was fitted and examined
 
 
 def _method(estimator: Any, tensor: Tensor) -> Callable[[Any], Array]:
@@ -53,7 +56,8 @@ def _method(estimator: Any, tensor: Tensor) -> Callable[[Any], Array]:
     method: Callable[[Any], Array] | None = next(filter(None, named), None)
     if method is None:
         raise StartError(f"{type(estimator).__name__} offers nothing that fills the output {tensor.name!r}")
-    return method
+    place = _PLACES.get(tensor.name)
+    return method if place is None else lambda table: method(table)[place]
 
 
 def load(manifest: Manifest, threads: int) -> SklearnModel:

@@ -1,0 +1,45 @@
+"""What a scikit-learn model can be asked, and under which names its answers go out."""
+
+from typing import Any
+
+import numpy as np
+
+from worker.inspection.probes.reporting import Failure
+
+# The first that a model has is served. The runtime's loader for skops files knows the same names of outputs.
+METHODS = ("predict", "transform", "score_samples", "mahalanobis", "kneighbors")
+
+
+def method_of(model: Any) -> str:
+    """The method that is served; a Failure that says what to train instead where there is none."""
+    found = next((name for name in METHODS if hasattr(model, name)), "")
+    if found:
+        return found
+    last = last_step(model)
+    kind = type(last).__name__
+    if getattr(last, "novelty", None) is False:
+        raise Failure("not_novelty", kind=kind)
+    if hasattr(last, "embedding_"):
+        raise Failure("only_places", kind=kind)
+    if hasattr(last, "fit_predict") or hasattr(last, "row_labels_"):
+        raise Failure("only_labels", kind=kind)
+    raise Failure("cannot_predict", kind=kind)
+
+
+def last_step(model: Any) -> Any:
+    """The part that answers: through pipelines and searches."""
+    while True:
+        if hasattr(model, "best_estimator_"):
+            model = model.best_estimator_
+        elif getattr(model, "steps", None):
+            model = model.steps[-1][1]
+        else:
+            return model
+
+
+def ask(model: Any, method: str, table: Any) -> dict[str, np.ndarray]:
+    """The answer of a model that does not classify."""
+    answer = getattr(model, method)(table)
+    if method == "kneighbors":
+        return {"distances": np.asarray(answer[0]), "indices": np.asarray(answer[1])}
+    return {"output": np.asarray(answer.toarray() if hasattr(answer, "toarray") else answer)}
