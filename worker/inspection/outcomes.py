@@ -177,32 +177,6 @@ def refused(check: str, refusal: Refusal) -> Evidence:
 
 
 def failed(check: str, code: str, facts: Mapping[str, Any], seconds: float = 0.0) -> Evidence:
-    "no_example": (
-        gettext_noop("The file does not say what its inputs look like, and a guess did not fit: %(error)s"),
-        gettext_noop(
-            "Upload an example with it (example.json: {“inputs”: [{“name”, “datatype”, “shape”, “data”}]}), or save it"
-            " with torch.export.save, which keeps the shapes."
-        ),
-    ),
-    "unusual_inputs": (
-        gettext_noop("Its inputs are not all tensors: %(names)s."),
-        gettext_noop("Give the model a forward method that takes tensors only, or export it to ONNX."),
-    ),
-    "unusual_outputs": (
-        gettext_noop("Its answer is not a tensor or a plain collection of tensors, but %(kind)s."),
-        gettext_noop("Return tensors, or export the model to ONNX."),
-    ),
-    "not_converted": (
-        gettext_noop("It cannot be converted to ONNX, the only form in which it could be served: %(error)s"),
-        gettext_noop("Export the model to ONNX where it was trained, and upload that file."),
-    ),
-    "converted_differs": (
-        gettext_noop(
-            "Converted to ONNX it answers differently (up to %(worst)s apart), and there is no other form in which it"
-            " could be served."
-        ),
-        gettext_noop("Export the model to ONNX where it was trained, compare it there, and upload that file."),
-    ),
     """The evidence of a failure that has a code."""
     reason, advice = _explain(code, facts)
     return Evidence(check, "failed", Message(FAILED[check]), reason, advice, dict(facts), round(seconds, 3))
