@@ -5,7 +5,16 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from worker.inspection import candidates, foreign, formats, labels, mlflow_folders, onnx_external, onnx_files
+from worker.inspection import (
+    candidates,
+    foreign,
+    formats,
+    labels,
+    mlflow_folders,
+    onnx_external,
+    onnx_files,
+    safetensors_files,
+)
 from worker.inspection.candidates import Candidate, view
 from worker.inspection.refusals import Refusal
 from worker.specs import Message, SourceFile, gettext_noop
@@ -120,6 +129,8 @@ def _weights_of(found: list[Candidate]) -> set[str]:
 def _only_one(found: list[Candidate]) -> Candidate:
     beside = _beside(found)
     models = [candidate for candidate in found if candidate not in beside] or found[:1] * (len(found) == 1)
+    if models and all(candidate.kind == "safetensors" for candidate in models):
+        raise safetensors_files.refuse(found, models[0])
     if len(models) == 1:
         return models[0]
     if models:
