@@ -1,0 +1,134 @@
+"""Dana uploads a large file over a bad line: three cuts, a server that is killed, and a page that is loaded again."""
+
+import hashlib
+import os
+import re
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+from playwright.sync_api import Browser, expect
+
+from tests.controlplane.running import wait_until
+from tests.journeys import steps
+from tests.journeys.fault_proxy import FaultProxy, between
+from tests.journeys.stack import Stack
+from tests.journeys.visitors import Visitor
+
+SIZE = int(os.environ.get("SLIPWAY_TEST_UPLOAD_BYTES", 1 << 30))
+BLOCK = 1 << 20
+CHUNK = 64 << 20  # of the page: what may be sent twice
+ARRIVED_SECONDS = 240.0
+CUT_OFF = ("net::ERR_", "Failed to load resource")  # what the console says of a line that was cut
+
+
+@pytest.fixture
+def weights(tmp_path: Path) -> Iterator[Path]:
+    """A file that no two mebibytes of are alike."""
+    path, block = tmp_path / "large-model.bin", os.urandom(BLOCK)
+    with path.open("wb") as file:
+        for number in range(SIZE // BLOCK):
+            file.write(number.to_bytes(8, "big") + block[8:])
+    yield path
+    path.unlink()
+
+
+@pytest.fixture
+def proxy(slipway: Stack) -> Iterator[FaultProxy]:
+    with between(urlsplit(slipway.web).port or 80) as running:
+        yield running
+
+
+@pytest.fixture
+def far_dana(chromium: Browser, dana: Visitor, proxy: FaultProxy, visitors: list[Visitor]) -> Iterator[Visitor]:
+    """Dana once more, behind the bad line; what the browser says about its cuts is no trouble."""
+    far = Visitor(chromium, proxy.url, dana.name, dana.email)
+    far.context.add_cookies(dana.context.cookies())  # type: ignore[arg-type]
+    visitors.append(far)
+    yield far
+    far.context.close()
+    far.troubles[:] = [trouble for trouble in far.troubles if not any(said in trouble for said in CUT_OFF)]
+
+
+def test_a_large_file_arrives_whole_over_a_bad_line(
+    far_dana: Visitor, slipway: Stack, proxy: FaultProxy, weights: Path
+) -> None:
+    idle = memory_of_web(slipway)
+    peaks = [idle]
+    far_dana.go(f"{steps.ROOM}/upload/")
+    begun = proxy.sent_up
+    proxy.cut_at = [begun + SIZE // 10, begun + SIZE * 4 // 10]
+    far_dana.page.set_input_files("#upload-files", weights)
+    line = far_dana.page.locator("[data-files] li")
+
+    wait_for_bytes(proxy, begun + SIZE * 2 // 10, far_dana)
+    peaks.append(memory_of_web(slipway))
+    kill_web(slipway)
+    expect(line).to_contain_text("waiting for the network, goes on by itself")
+    expect(line).to_have_attribute("data-state", "sending")
+    wait_for_bytes(proxy, begun + SIZE * 5 // 10, far_dana)
+    peaks.append(memory_of_web(slipway))
+
+    far_dana.page.reload()
+    offer = far_dana.page.locator("[data-unfinished] li")
+    expect(offer).to_contain_text("Not finished last time: large-model.bin")
+    far_dana.page.set_input_files("#upload-files", weights)
+    expect(offer).to_have_count(0)
+    proxy.cut_at = [proxy.sent_up + SIZE // 5]
+    expect(line).to_have_attribute("data-state", "done", timeout=ARRIVED_SECONDS * 1000)
+    peaks.append(memory_of_web(slipway))
+
+    assert (proxy.cuts, proxy.cut_at) == (3, [])
+    assert proxy.sent_up - begun - SIZE < 5 * CHUNK  # three cuts, a kill and a reload, none worth more than a chunk
+    assert max(peaks) - idle < 100 << 20, peaks
+    assert list((slipway.home / "uploads").iterdir()) == []
+    expect_kept(far_dana, slipway, weights)
+
+
+def expect_kept(dana: Visitor, slipway: Stack, weights: Path) -> None:
+    """The version's page names the digest, and the store holds exactly the bytes that were sent."""
+    dana.press("Create version")
+    expect(dana.page.locator("#version-state")).to_be_visible()
+    dana.go(f"{dana.path}tab/files/")
+    with weights.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    expect(dana.page.locator(f"[title='{digest}']")).to_be_visible()
+    kept = slipway.home / "artifacts" / "sha256" / digest[:2] / digest
+    with kept.open("rb") as file:
+        assert hashlib.file_digest(file, "sha256").hexdigest() == digest
+
+
+def wait_for_bytes(proxy: FaultProxy, count: int, dana: Visitor) -> None:
+    """Until so many bytes went up; the browser is listened to meanwhile."""
+
+    def has_come() -> bool:
+        dana.page.wait_for_timeout(20)
+        return proxy.sent_up >= count
+
+    wait_until(has_come, ARRIVED_SECONDS, what=f"{count} bytes sent")
+
+
+def kill_web(slipway: Stack) -> None:
+    """Without a goodbye; the supervisor starts it again."""
+    for pid in find_processes(slipway):
+        os.kill(pid, signal.SIGKILL)
+
+
+def memory_of_web(slipway: Stack) -> int:
+    """Bytes that the web server and its worker process take, shared pages counted once."""
+    return sum(map(read_bytes, find_processes(slipway)))
+
+
+def read_bytes(pid: int) -> int:
+    found = re.search(r"^Pss:\s+(\d+) kB", Path(f"/proc/{pid}/smaps_rollup").read_text(), re.MULTILINE)
+    assert found
+    return int(found[1]) * 1024
+
+
+def find_processes(slipway: Stack) -> list[int]:
+    """The process that the supervisor started last as the web server, and its children."""
+    log = (slipway.home / "logs" / "supervisor.log").read_text()
+    parent = int(re.findall(r"spawned: 'web' with pid (\d+)", log)[-1])
+    return [parent, *map(int, Path(f"/proc/{parent}/task/{parent}/children").read_text().split())]
