@@ -31,6 +31,7 @@ from apps.library.services.uploads import CHECKSUMS, Checksum, Read
 VERSION = "1.0.0"
 EXTENSIONS = "creation,termination,checksum,expiration"
 CHUNK_TYPE = "application/offset+octet-stream"
+SILENCE_SECONDS = 30.0
 
 
 class OtherProtocol(exceptions.APIException):
@@ -189,7 +190,12 @@ def parse_checksum(header: str) -> Checksum | None:
 
 
 def _reader(request: HttpRequest) -> Read:
-    """Reads of the body; a connection that breaks reads as its end, so that what came is kept."""
+    """Reads of the body; a connection that breaks or falls silent reads as its end, so that what came is kept.
+
+    A laptop that was closed says no goodbye: without a limit its connection would hold the upload for ever.
+    """
+    if line := request.META.get("gunicorn.socket"):
+        line.settimeout(SILENCE_SECONDS)
 
     def read(size: int) -> bytes:
         try:
