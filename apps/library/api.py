@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from django.http import HttpResponseBase
+from django.http import HttpResponse, HttpResponseBase
 from django.urls import reverse
 from django.utils.translation import gettext as _
 from drf_spectacular.types import OpenApiTypes
@@ -22,10 +22,14 @@ from apps.core.idempotency import IdempotentMixin
 from apps.core.pagination import KeysetPages, page_size
 from apps.core.parsers import StrictJSONParser
 from apps.library import selectors, services, shapes
+from apps.library.bom import make_bom, write_bom
+from apps.library.completeness import check_card
 from apps.library.downloads import send_file, send_version
 from apps.library.facets import NO, YES, ModelFilter
 from apps.library.models import MLModel, ModelVersion
 from apps.library.serializers import (
+    CardIn,
+    CardOut,
     CheckOut,
     FileOut,
     ModelEdit,
@@ -263,6 +267,38 @@ class Download(LibraryView):
         return send_file(files[0], request._request) if name else send_version(version, files)
 
 
+class Card(LibraryView):
+    @extend_schema(operation_id="versions_card", summary="The card of a version", responses=CardOut)
+    def get(self, request: Request, project: str, model: str, number: int) -> Response:
+        return Response(_card_out(self.get_version()))
+
+    @extend_schema(
+        operation_id="versions_card_edit",
+        summary="Write a new revision of the card",
+        description="409 where another revision than the one named is in force by now.",
+        request=CardIn,
+        responses=CardOut,
+        parameters=[idempotency.PARAMETER],
+    )
+    def put(self, request: Request, project: str, model: str, number: int) -> Response:
+        wanted = CardIn(data=request.data)
+        wanted.is_valid(raise_exception=True)
+        version, told = self.get_version(), wanted.validated_data
+        services.edit_card(actor=self.actor, version=version, card=told["card"], base=told["revision"])
+        return Response(_card_out(version))
+
+
+class Bom(LibraryView):
+    @extend_schema(
+        operation_id="versions_bom",
+        summary="Bill of materials of a version (CycloneDX 1.6 ML-BOM)",
+        responses={(200, "application/vnd.cyclonedx+json"): OpenApiTypes.OBJECT},
+    )
+    def get(self, request: Request, project: str, model: str, number: int) -> HttpResponseBase:
+        text = write_bom(make_bom(selectors.load_evidence(self.get_version())))
+        return HttpResponse(text, content_type="application/vnd.cyclonedx+json; version=1.6")
+
+
 class Retire(LibraryView):
     @extend_schema(
         operation_id="versions_retire",
@@ -287,6 +323,11 @@ class Restore(LibraryView):
     def post(self, request: Request, project: str, model: str, number: int) -> Response:
         version = services.restore_version(actor=self.actor, version=self.get_version(), note=_note(request))
         return Response(_version_out(self.actor, version))
+
+
+def _card_out(version: ModelVersion) -> dict[str, Any]:
+    parts = [{"part": found.part.key, "is_there": found.is_there} for found in check_card(version.card)]
+    return {"card": version.card, "revision": selectors.card_revision(version), "parts": parts}
 
 
 def _note(request: Request) -> str:

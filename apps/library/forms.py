@@ -116,6 +116,19 @@ class ModelForm(forms.Form):
         return _checked("tags", lambda: check_tags(self.cleaned_data["tags"].replace(",", " ").split()))
 
 
+class CardForm(forms.Form):
+    """A card, and the revision that it was made from."""
+
+    card = forms.CharField(
+        label=_("Model card"),
+        required=False,
+        strip=False,
+        help_text=_("Markdown; metadata between two lines “---” at the top, as model hubs write it."),
+        widget=forms.Textarea({"rows": 26, "spellcheck": "true", "class": "code-input"}),
+    )
+    base = forms.IntegerField(min_value=1, widget=forms.HiddenInput)
+
+
 class TagForm(forms.Form):
     """One tag for several models at once."""
 

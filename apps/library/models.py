@@ -100,7 +100,7 @@ class ModelVersion(Leased):
         "uploaded": frozenset({"examining"}),
         "examining": frozenset({"examining", "ready", "refused"}),
         "ready": frozenset({"retired"}),
-        "refused": frozenset({"retired"}),
+        "refused": frozenset({"retired", "uploaded"}),  # uploaded again: once an exception was granted
         "retired": frozenset({"ready"}),
     }
 
@@ -152,6 +152,24 @@ class ModelVersion(Leased):
     @property
     def project(self):  # type: ignore[no-untyped-def]
         return self.model.project
+
+
+class CardRevision(models.Model):
+    """A version's card as it was saved once. What was uploaded becomes the first when the card is first edited."""
+
+    version = models.ForeignKey(ModelVersion, on_delete=models.CASCADE, related_name="card_revisions")
+    number = models.PositiveIntegerField()
+    card = models.TextField(blank=True)
+    was_uploaded = models.BooleanField()
+    saved_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
+    saved_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        ordering = ["-number"]
+        constraints = [models.UniqueConstraint(fields=["version", "number"], name="library_card_revision_once")]
+
+    def __str__(self) -> str:
+        return f"{self.version} #{self.number}"
 
 
 class VersionFile(models.Model):
@@ -207,3 +225,82 @@ class Check(models.Model):
 
     def __str__(self) -> str:
         return f"{self.key}: {self.state}"
+
+
+class SafetyException(models.Model):
+    """The wish to open one refused pickle all the same, for exactly the names it uses beyond the allow-list.
+
+    Bound by ``subject`` to the digest of the version's files and to the names. It is granted by two approvals of
+    different people, one of them an administrator, none of them the uploader or who asked; the last grants it, and
+    the version is examined again. Triggers hold all of this in the database (migration 0006).
+    """
+
+    class State(models.TextChoices):
+        ASKED = "asked", _("asked for")
+        GRANTED = "granted", _("granted")
+        REJECTED = "rejected", _("rejected")
+        REVOKED = "revoked", _("revoked")
+
+    MOVES = {"asked": frozenset({"granted", "rejected"}), "granted": frozenset({"revoked"})}
+
+    version = models.ForeignKey(ModelVersion, on_delete=models.CASCADE, related_name="exceptions")
+    digest = models.CharField(max_length=64)  # of the version's files
+    names = models.JSONField()  # sorted module:name, as the safety check listed them
+    subject = models.CharField(max_length=64)  # sha256 over digest and names: what people approve
+    reason = models.TextField(_("why it is needed"))
+    state = models.CharField(max_length=8, choices=State, default=State.ASKED)
+    asked_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
+    created_at = models.DateTimeField(auto_now_add=True)
+    updated_at = models.DateTimeField(auto_now=True)
+    decided_at = models.DateTimeField(null=True, blank=True)
+    revoked_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="+")
+
+    objects = scoped_by("version__model__project").as_manager()
+
+    class Meta:
+        ordering = ["-id"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["version"],
+                condition=models.Q(state__in=["asked", "granted"]),
+                name="library_one_open_exception",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(state__in=["asked", "granted", "rejected", "revoked"]),
+                name="library_exception_state",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"exception #{self.pk} for {self.version}"
+
+    @property
+    def project(self):  # type: ignore[no-untyped-def]
+        return self.version.project
+
+
+class ExceptionReview(models.Model):
+    """One person's word on an exception. There is no column for a key: keys decide on nothing."""
+
+    class Decision(models.TextChoices):
+        APPROVE = "approve", _("approved")
+        REJECT = "reject", _("rejected")
+
+    exception = models.ForeignKey(SafetyException, on_delete=models.CASCADE, related_name="reviews")
+    reviewer = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
+    is_administrator = models.BooleanField()  # of the project, when they decided
+    decision = models.CharField(max_length=8, choices=Decision)
+    subject = models.CharField(max_length=64)
+    note = models.TextField(_("comment"), blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    objects = scoped_by("exception__version__model__project").as_manager()
+
+    class Meta:
+        ordering = ["id"]
+        constraints = [
+            models.UniqueConstraint(fields=["exception", "reviewer"], name="library_one_exception_review_per_person"),
+            models.CheckConstraint(
+                condition=models.Q(decision__in=["approve", "reject"]), name="library_exception_decision"
+            ),
+        ]

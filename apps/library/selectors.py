@@ -5,7 +5,19 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 from uuid import UUID
 
-from django.db.models import OuterRef, Prefetch, Q, QuerySet, Subquery, TextField, prefetch_related_objects
+from django.db.models import (
+    Case,
+    Max,
+    OuterRef,
+    Prefetch,
+    Q,
+    QuerySet,
+    Subquery,
+    TextField,
+    Value,
+    When,
+    prefetch_related_objects,
+)
 from django.db.models.functions import Cast
 from django.utils.translation import gettext as _
 
@@ -16,7 +28,7 @@ from apps.core.errors import Missing
 from apps.core.keyset import Slice, cut, cut_list
 from apps.library import index
 from apps.library.facets import NO, YES, ModelFilter, Tally, Traits, tally
-from apps.library.models import MLModel, ModelVersion, Upload, VersionFile
+from apps.library.models import CardRevision, MLModel, ModelVersion, Upload, VersionFile
 from apps.library.running import running_models
 
 ORDERINGS = {
@@ -111,6 +123,13 @@ def list_versions(
     return ordered.select_related("uploaded_by").defer(*HEAVY)
 
 
+def list_newest(actor: Actor, project: Project, model: MLModel | None) -> QuerySet[ModelVersion, tuple[str, int, str]]:
+    """Name, number and state of the project's newest versions, those of ``model`` first."""
+    rows = ModelVersion.objects.visible_to(actor).filter(model__project=project)
+    nearness = Case(When(model=model, then=0), default=1) if model else Value(0)
+    return rows.order_by(nearness, "-pk").values_list("model__name", "number", "state")
+
+
 def get_version(actor: Actor, project: Project, model: str, number: int) -> ModelVersion:
     """One version with its model, uploader and parent at hand; Missing when the actor can't see such a version."""
     rows = ModelVersion.objects.visible_to(actor).select_related(
@@ -127,6 +146,30 @@ def load_evidence(version: ModelVersion) -> ModelVersion:
     files = Prefetch("files", VersionFile.objects.select_related("artifact").order_by("-role", "name"))
     prefetch_related_objects([version], "checks", files)
     return version
+
+
+def card_revision(version: ModelVersion) -> int:
+    """The number of the card's revision in force; what was uploaded is the first."""
+    return version.card_revisions.aggregate(last=Max("number"))["last"] or 1
+
+
+def list_card_revisions(version: ModelVersion) -> QuerySet[CardRevision]:
+    """The card's revisions, the latest first, without their text; none before the first edit."""
+    return version.card_revisions.select_related("saved_by").defer("card").order_by("-number")
+
+
+def get_card_revision(version: ModelVersion, number: int) -> CardRevision:
+    """One revision of the card; Missing when there is no such."""
+    found = version.card_revisions.select_related("saved_by").filter(number=number).first()
+    if found is None:
+        raise Missing(_("The card has no revision %(number)d.") % {"number": number})
+    return found
+
+
+def find_versions(actor: Actor, model: MLModel, numbers: Iterable[int]) -> list[ModelVersion]:
+    """Those of the model's versions that have these numbers, the newest first."""
+    rows = ModelVersion.objects.visible_to(actor).filter(model=model, number__in=list(numbers))
+    return list(rows.select_related("model__project").defer(*HEAVY).order_by("-number"))
 
 
 def list_history(version: ModelVersion) -> QuerySet[Entry]:

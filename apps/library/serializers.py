@@ -6,6 +6,7 @@ What is shown is declared here for the schema and read by ``shapes``.
 from rest_framework import serializers
 
 from apps.library import shapes
+from apps.library.completeness import PARTS
 from apps.library.models import Check, MLModel, ModelVersion, VersionFile
 
 
@@ -104,6 +105,26 @@ class VersionForm(VersionIn):
 
     file = serializers.ListField(child=serializers.FileField(), required=False)
     labels = serializers.JSONField(required=False)  # type: ignore[assignment]
+
+
+class CardPart(serializers.Serializer):
+    """One thing that reviewers look for in a card, and whether it is said."""
+
+    part = serializers.ChoiceField(choices=[part.key for part in PARTS])
+    is_there = serializers.BooleanField()
+
+
+class CardOut(serializers.Serializer):
+    """A version's card: its text, the revision in force, and what of it is there."""
+
+    card = serializers.CharField()
+    revision = serializers.IntegerField()
+    parts = CardPart(many=True)
+
+
+class CardIn(serializers.Serializer):
+    card = serializers.CharField(max_length=200_000, allow_blank=True, trim_whitespace=False)
+    revision = serializers.IntegerField(min_value=1, help_text="The revision that the new text was made from.")
 
 
 class RetirementIn(serializers.Serializer):

@@ -1,7 +1,7 @@
 from django.urls import URLPattern, path
 
 from apps.library import api as calls
-from apps.library import tus, version_views, views
+from apps.library import card_views, compare_views, tus, version_views, views
 
 MODEL = "projects/<slug:project>/models/<slug:model>/"
 VERSION = f"{MODEL}versions/<int:number>/"
@@ -11,9 +11,15 @@ pages: list[URLPattern] = [  # under /p/<project>/
     path("models/", views.models, name="models"),
     path("tag-models/", views.tag_models, name="tag_models"),
     path("upload/", views.upload, name="upload"),
+    path("compare/", compare_views.compare, name="compare"),
     path("models/<slug:model>/", views.model, name="model"),
     path("models/<slug:model>/edit/", views.edit_model, name="edit_model"),
+    path("models/<slug:model>/retire/", views.retire_versions, name="retire_versions"),
     path(_page, version_views.version, name="version"),
+    path(f"{_page}card/", card_views.edit_card, name="edit_card"),
+    path(f"{_page}card/preview/", card_views.preview_card, name="preview_card"),
+    path(f"{_page}card.md", card_views.export, name="export_card"),
+    path(f"{_page}bom.json", card_views.bom, name="bom"),
     path(f"{_page}tab/<slug:tab>/", version_views.version, name="version_tab"),
     path(f"{_page}live/", version_views.version_live, name="version_live"),
     path(f"{_page}retire/", version_views.retire_version, name="retire_version"),
@@ -32,6 +38,8 @@ api: list[URLPattern] = [  # under /api/v1/
     path(f"{VERSION}files/", calls.Files.as_view(), name="files"),
     path(f"{VERSION}checks/", calls.Checks.as_view(), name="checks"),
     path(f"{VERSION}download/", calls.Download.as_view(), name="download"),
+    path(f"{VERSION}card/", calls.Card.as_view(), name="card"),
+    path(f"{VERSION}bom/", calls.Bom.as_view(), name="bom"),
     path(f"{VERSION}retire/", calls.Retire.as_view(), name="retire"),
     path(f"{VERSION}restore/", calls.Restore.as_view(), name="restore"),
 ]

@@ -20,9 +20,12 @@ from apps.core.web import PageRequest
 from apps.library import selectors, services
 from apps.library.cards import render_card
 from apps.library.charts import latency_by_batch
+from apps.library.comparison import diff
+from apps.library.completeness import check_card
 from apps.library.downloads import check_command, send_file, send_version
 from apps.library.evidence import kind_of
 from apps.library.lineage import draw_lineage
+from apps.library.metadata import read_metadata
 from apps.library.models import ModelVersion
 from apps.library.views import address_of
 
@@ -47,6 +50,8 @@ def version(request: PageRequest, project: str, model: str, number: int, tab: st
     if tab not in TABS:
         raise Missing(_("There is no such tab."))
     context = {**_head(room, row), "tab": tab, "tabs": TABS.items(), **FACTS[tab](row)}
+    if tab == "card" and request.GET.get("revision", "").isdecimal():
+        context |= _revision(row, int(request.GET["revision"][:6]))
     return render_page(request, f"library/version_{tab}.html", context)
 
 
@@ -124,7 +129,23 @@ def _profile(version: ModelVersion) -> dict[str, Any]:
 
 
 def _card(version: ModelVersion) -> dict[str, Any]:
-    return {"card": render_card(version.card)}
+    return {
+        "card": render_card(version.card),
+        "metadata": read_metadata(version.card),
+        "parts": check_card(version.card),
+        "revisions": selectors.list_card_revisions(version),
+    }
+
+
+def _revision(version: ModelVersion, number: int) -> dict[str, Any]:
+    """An earlier card in the place of the one in force, and what was changed since."""
+    revision = selectors.get_card_revision(version, number)
+    return {
+        "card": render_card(revision.card),
+        "metadata": read_metadata(revision.card),
+        "revision": revision,
+        "lines": list(diff(revision.card, version.card)),
+    }
 
 
 def _files(version: ModelVersion) -> dict[str, Any]:

@@ -85,6 +85,20 @@ def models(request: PageRequest, project: str) -> HttpResponse:
     return render_page(request, "library/models.html", context, fragment="library/_models.html")
 
 
+def retire_versions(request: PageRequest, project: str, model: str) -> HttpResponse:
+    """Several versions of a model out of use: first asked for, with a note, and then told one by one."""
+    room, row = _find_model(request, project, model)
+    request.actor.require("version.retire", room)
+    named = (request.POST or request.GET).getlist("version")[:PAGE_SIZE]
+    numbers = {int(name.rpartition("/")[2]) for name in named if name.rpartition("/")[2].isdecimal()}
+    versions = selectors.find_versions(request.actor, row, numbers)
+    if request.method == "POST":
+        note = request.POST.get("note", "")[:2000]
+        _tell_retired(request, versions, services.retire_each(actor=request.actor, versions=versions, note=note))
+        return redirect("library:model", project=room.slug, model=row.name)
+    return render_page(request, "library/versions_retire.html", {"project": room, "model": row, "versions": versions})
+
+
 @require_POST
 def tag_models(request: PageRequest, project: str) -> HttpResponse:
     """One tag for the models that were ticked."""
@@ -144,6 +158,15 @@ def edit_model(request: PageRequest, project: str, model: str) -> HttpResponse:
         return redirect("library:model", project=room.slug, model=row.name)
     context = {"project": room, "model": row, "form": form, "tasks": TASKS}
     return render_page(request, "library/model_edit.html", context, status=422 if form.is_bound else 200)
+
+
+def _tell_retired(request: PageRequest, versions: list[ModelVersion], refused: dict[ModelVersion, str]) -> None:
+    """How many are retired, and by name which are not, and why."""
+    if count := len(versions) - len(refused):
+        said = ngettext("%(count)d version is retired.", "%(count)d versions are retired.", count)
+        messages.success(request, said % {"count": count})
+    for version, reason in refused.items():
+        messages.error(request, _("%(version)s stays: %(reason)s") % {"version": version, "reason": reason})
 
 
 def address_of(version: ModelVersion) -> str:

@@ -13,14 +13,16 @@ from django.utils.translation import gettext as _
 from apps.accounts.models import Project
 from apps.audit.services import record
 from apps.core.actors import Actor
-from apps.core.errors import Invalid, Missing, StateConflict
+from apps.core.errors import Invalid, Missing, NotAllowed, StateConflict
 from apps.core.jobs import Job, enqueue
 from apps.core.states import advance
 from apps.library import index, quota
 from apps.library.companions import check_example, is_companion, read_companions
 from apps.library.models import Artifact, MLModel, ModelVersion, Upload, VersionFile
 from apps.library.names import check_distinct
+from apps.library.services.cards import adopt_card
 from apps.library.services.catalogue import create_model
+from apps.library.services.exceptions import granted_names
 from apps.library.services.uploads import StoredFile
 from apps.library.store import get_store
 
@@ -68,6 +70,7 @@ def create_version(
     )
     _attach(version, contents)
     if version.card:
+        adopt_card(actor, model, version.card)
         index.remember(model, version.card)
     record(
         actor,
@@ -97,6 +100,17 @@ def retire_version(*, actor: Actor, version: ModelVersion, note: str = "") -> Mo
     return version
 
 
+def retire_each(*, actor: Actor, versions: Iterable[ModelVersion], note: str = "") -> dict[ModelVersion, str]:
+    """Take each of these out of use on its own; returns those that could not be, each with the reason."""
+    refused: dict[ModelVersion, str] = {}
+    for version in versions:
+        try:
+            retire_version(actor=actor, version=version, note=note)
+        except (NotAllowed, StateConflict) as error:
+            refused[version] = str(error.message)
+    return refused
+
+
 @transaction.atomic
 def restore_version(*, actor: Actor, version: ModelVersion, note: str = "") -> ModelVersion:
     """Bring a retired version back into use; one that had been refused stays retired."""
@@ -105,6 +119,11 @@ def restore_version(*, actor: Actor, version: ModelVersion, note: str = "") -> M
         raise StateConflict(
             _("%(version)s never passed its examination, so there is nothing to bring back.") % {"version": version},
             advice=_("Upload a corrected file as a new version."),
+        )
+    if version.tier == 2 and not granted_names(version):
+        raise StateConflict(
+            _("The exception that %(version)s ran by was revoked.") % {"version": version},
+            advice=_("Upload the file as a new version and ask for an exception again."),
         )
     advance(version, ModelVersion.State.READY)
     record(actor, "version.restored", version, before={"state": "retired"}, after={"state": "ready"}, note=note)
