@@ -84,6 +84,7 @@ class ExamineSpec:
     example: Mapping[str, Any] | None = None  # an inference request of the user's: {"inputs": [...]}
     memory_bytes: int = 4 << 30
     seconds: float = 60.0
+    excepted: tuple[str, ...] = ()  # names beyond the allow-list that an exception was granted for
 
 
 @dataclass(frozen=True)
@@ -209,6 +210,7 @@ class ReplicaSpec:
     memory_bytes: int = 2 << 30
     cpus: float = 1.0
     drain_seconds: float = 10.0
+    needs_wall: bool = False  # a model of tier 2: run it behind a sandbox or not at all
 
 
 @dataclass(frozen=True)

@@ -33,6 +33,9 @@ TABLE = """
     version.upload        . D . . A
     version.retire        . D . . A
     version.delete        . D . . A
+    exception.ask         . D . . A
+    exception.review      . . R . A
+    exception.grant       . . . . A
     release.view          V D R O A
     release.propose       . D . O A
     release.review        . . R . A

@@ -10,6 +10,7 @@ from apps.accounts.models import Project
 from apps.core.actors import Actor
 from apps.core.errors import Missing
 from apps.library.models import ModelVersion, VersionFile
+from apps.library.services import granted_names
 from apps.releases.models import Build, Release, Review
 from apps.releases.subjects import subject_digest
 from apps.targets.models import Endpoint, Environment, Target
@@ -65,7 +66,7 @@ def subject_facts(version: ModelVersion, endpoint: Endpoint, target: Target, opt
     """Everything that decides what will run: the bytes, how they are served, where, and under which policy."""
     served = VersionFile.objects.filter(version=version, is_served=True).first()
     environment = Environment.objects.get(pk=endpoint.environment_id)
-    return {
+    facts = {
         "version": {"id": version.pk, "number": version.number, "model": version.model_id, "digest": version.digest},
         "served": {"sha256": served.artifact_id if served else "", "name": served.name if served else ""},
         "format": version.served_format,
@@ -83,6 +84,9 @@ def subject_facts(version: ModelVersion, endpoint: Endpoint, target: Target, opt
         },
         "target": {"id": target.pk, "name": target.name, "kind": target.kind, "config": target.config},
     }
+    if version.tier == 2:  # a revoked exception changes the subject, and with it what may be built and started
+        facts["exception"] = list(granted_names(version))
+    return facts
 
 
 def current_subject(release: Release) -> str:

@@ -17,10 +17,11 @@ from apps.core.states import advance
 from apps.library.models import ModelVersion
 from apps.releases.models import Build, Release, Review
 from apps.releases.selectors import current_subject, subject_of
-from apps.targets.models import Endpoint, Target
+from apps.targets.models import WALLED_KINDS, Endpoint, Environment, Target
 
 BUILD_LEASE_SECONDS = 900
 BUILD_ATTEMPTS = 3
+TIER_2_APPROVALS = 2
 
 
 @transaction.atomic
@@ -49,13 +50,13 @@ def propose(
         options=options,
         note=note,
         subject=subject_of(version, endpoint, target, options),
-        approvals_required=environment.approvals_required,
+        approvals_required=approvals_for(version, environment),
         proposed_by_id=actor.user_id,
         key_id=actor.id if actor.kind == "key" else None,
         expires_at=timezone.now() + timedelta(days=environment.approval_days),
     )
     record(actor, "release.proposed", release, after=_facts(release), note=note)
-    if not environment.approvals_required:
+    if not release.approvals_required:
         _finish_review(SYSTEM, release)
     return release
 
@@ -118,11 +119,22 @@ def refuse_unfit(version: ModelVersion, endpoint: Endpoint, target: Target, repl
         )
     if not target.is_enabled:
         raise Invalid(_("The target “%(name)s” is disabled.") % {"name": target.name})
+    if version.tier == 2 and target.kind not in WALLED_KINDS:
+        raise Invalid(
+            _("This version runs by an exception, and only behind a sandbox; the target “%(name)s” has none.")
+            % {"name": target.name},
+            advice=_("Choose an endpoint whose target is a machine with a sandbox."),
+        )
     if not 1 <= replicas <= 64:
         raise Invalid(_("Replicas must be between 1 and 64."), errors={"replicas": [_("Choose 1 to 64.")]})
     waiting = Release.objects.filter(version=version, endpoint=endpoint, state=Release.State.IN_REVIEW).first()
     if waiting:
         raise StateConflict(_("This version waits for this endpoint already: release #%(pk)s.") % {"pk": waiting.pk})
+
+
+def approvals_for(version: ModelVersion, environment: Environment) -> int:
+    """As many as the environment asks for; for a model of tier 2 at least two."""
+    return max(environment.approvals_required, TIER_2_APPROVALS if version.tier == 2 else 0)
 
 
 # The machine's part: building what was approved

@@ -7,6 +7,10 @@ from apps.core.actors import Scoped
 from apps.core.leases import Leased
 
 
+# Kinds of target whose driver keeps every replica behind a sandbox: only there a model may run by an exception.
+WALLED_KINDS = frozenset({"process"})
+
+
 class Target(Leased):
     """Somewhere models can run: this machine, a GPU host, a cluster, a cloud account. Of the whole installation."""
 

@@ -2,7 +2,8 @@
 
 from abc import ABC, abstractmethod
 
-from worker.specs import CheckLine, Node, ReplicaSpec, ReplicaStats, ReplicaStatus
+from worker.errors import ToolError
+from worker.specs import CheckLine, Message, Node, ReplicaSpec, ReplicaStats, ReplicaStatus, gettext_noop
 
 
 class Driver(ABC):
@@ -10,6 +11,7 @@ class Driver(ABC):
 
     * A replica is its name: starting a name that runs already is a success and changes nothing.
     * Nothing is started whose bytes are not those of the digest.
+    * What needs a wall is started behind one or not at all: ToolError ``no_wall`` (permanent).
     * Stopping what is gone is a success; after a stop the name is ``gone`` and can be used again.
     * What runs goes on when the worker ends, and every later driver of the same target finds it.
     * Only what carries our instance label is listed, and only what was named is touched.
@@ -17,6 +19,17 @@ class Driver(ABC):
 
     Every verb may raise ToolError for a target that cannot be reached; no other exception leaves a driver.
     """
+
+    is_walled = False  # whether what runs here is kept from the network, the files and the memory of others
+
+    def refuse_unwalled(self, spec: ReplicaSpec) -> None:
+        """For ``start``: a model of tier 2 does not run where nothing holds it."""
+        if spec.needs_wall and not self.is_walled:
+            words = gettext_noop(
+                "This model runs by an exception, and only behind a sandbox; this target has none. Choose a target that"
+                " has, or install bubblewrap there."
+            )
+            raise ToolError(Message(words), kind="no_wall", permanent=True)
 
     @abstractmethod
     def check(self) -> list[CheckLine]:

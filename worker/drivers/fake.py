@@ -38,6 +38,8 @@ WORLD: dict[str, FakeTarget] = {}
 class FakeDriver(Driver):
     """Keeps every promise of a driver, in memory."""
 
+    is_walled = True  # nothing of a fake replica ever runs
+
     def __init__(self, name: str, home: Path) -> None:
         self.name, self.home = name, home
 
@@ -50,6 +52,7 @@ class FakeDriver(Driver):
         return [Node(self.name, "ready", 4.0, 8 << 30, 6 << 30, 100 << 30)]
 
     def start(self, spec: ReplicaSpec) -> ReplicaStatus:
+        self.refuse_unwalled(spec)
         target = self._target()
         current = target.replicas.get(spec.name)
         if current is not None and current.state == "running":

@@ -35,13 +35,14 @@ class ProcessDriver(Driver):
     def __init__(self, home: Path) -> None:
         self.home = home.resolve()
         self.wall = sandbox.strongest() or sandbox.UNWALLED
+        self.is_walled = self.wall is not sandbox.UNWALLED
 
     def check(self) -> list[CheckLine]:
         node = self._node()
         disk = Message(gettext_noop("%(gib).1f GiB free"), {"gib": node.disk_free_bytes / (1 << 30)})
         memory = Message(gettext_noop("%(gib).1f GiB free"), {"gib": node.memory_free_bytes / (1 << 30)})
         return [
-            CheckLine(gettext_noop("sandbox"), self.wall is not sandbox.UNWALLED, self.wall.description),
+            CheckLine(gettext_noop("sandbox"), self.is_walled, self.wall.description),
             CheckLine(gettext_noop("disk"), node.disk_free_bytes > _ENOUGH_DISK, disk),
             CheckLine(gettext_noop("memory"), node.memory_free_bytes > _ENOUGH_DISK // 2, memory),
         ]
@@ -50,6 +51,7 @@ class ProcessDriver(Driver):
         return [self._node()]
 
     def start(self, spec: ReplicaSpec) -> ReplicaStatus:
+        self.refuse_unwalled(spec)
         with _told(), exclusive(self.home, spec.name):
             folder = Folder(self.home, spec.name)
             if not folder.lives():

@@ -19,6 +19,19 @@ NEW, CALL, VALUE = "new", "call", "value"
 
 Allowed = Mapping[str, frozenset[str]]
 
+# Names that must never be on the list, whatever a model carries. rv_continuous and its kin run a text of their
+# state when they are opened (scipy/stats/_distn_infrastructure.py, ``_attach_argparser_methods``); a partial or an
+# attribute lookup turns harmless names into any call; datasets are fetched; the rest reads files.
+NEVER = tuple(
+    """
+    builtins:getattr builtins:eval builtins:exec builtins:compile builtins:open builtins:__import__ functools: operator:
+    _operator: importlib os: posix: nt: sys: subprocess: pathlib: io: _io: numpy:load numpy:fromfile numpy:memmap
+    numpy:genfromtxt numpy:loadtxt numpy:fromregex numpy:DataSource numpy:vectorize numpy:frompyfunc
+    numpy:apply_along_axis numpy.lib numpy.f2py numpy.testing numpy.ctypeslib scipy.stats sklearn.datasets
+    sklearn.externals sklearn.utils.fixes sklearn.utils._testing joblib: joblib.memory
+    """.split()  # noqa: SIM905 - a readable block of names
+)
+
 _FILE = Path(__file__).with_name("allowlist.txt")
 
 

@@ -81,7 +81,7 @@ class _Examination:
         return (yield from self._check("safety", self._judge))
 
     def _judge(self) -> Evidence:
-        self.safe = safety.judge(self.found)
+        self.safe = safety.judge(self.found, self.spec.excepted)
         return Evidence("safety", "passed", self.safe.summary, details={"tier": self.safe.tier, **self.safe.details})
 
     def sandbox(self) -> Steps:
@@ -178,7 +178,7 @@ class _Examination:
         """Look at the file to serve and at the reported signature before the next probe opens it."""
         try:
             serving.signature(self.facts["signature"])
-            self.served = serving.choose(self.found, self.facts["convert"], folder)
+            self.served = serving.choose(self.found, self.facts["convert"], folder, self.safe.granted)
         except (Garbled, Refusal, KeyError):
             self.done.discard("convert")
             yield self._end(outcomes.failed("convert", "garbled", {}))
@@ -188,6 +188,7 @@ class _Examination:
     def profile(self) -> Steps:
         request = {
             **self._request(path=str(self.served.path.resolve())), "served": self.served.format,
+            "names": list(self.served.trusted),
             "inputs": self.facts["signature"]["inputs"], "outputs": self.facts["signature"]["outputs"],
             "example": self.facts["predict"].get("example"),
         }  # fmt: skip
@@ -202,7 +203,8 @@ class _Examination:
 
     def _request(self, **more: Any) -> dict[str, Any]:
         return {
-            "path": str(self.found.model.path.resolve()), "kind": self.safe.loader, "allowed": sorted(allowlist.load()),
+            "path": str(self.found.model.path.resolve()), "kind": self.safe.loader,
+            "allowed": sorted({*allowlist.load(), *self.safe.granted}), "is_exception": bool(self.safe.granted),
             "example": self.spec.example or self.found.example, "columns": list(self.found.columns), **more,
         }  # fmt: skip
 

@@ -1,10 +1,10 @@
 """Decides whether a file may be opened at all, before anything opens it."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from worker.inspection import allowlist, booster_files, networks, onnx_files, pickles, skops_files
+from worker.inspection import allowlist, booster_files, exceptional, networks, onnx_files, pickles, skops_files
 from worker.inspection.intake import Intake, view
 from worker.inspection.pickle_values import Broken, Forbidden
 from worker.inspection.refusals import Refusal
@@ -16,18 +16,22 @@ class Safety:
     """Why the file may be opened, and how."""
 
     summary: Message
-    tier: int  # 0: the format cannot run code; 1: a pickle, opened once and only in the sandbox
+    tier: int  # 0: cannot run code; 1: a pickle, opened once, in the sandbox; 2: one that people made an exception for
     loader: str  # the probe's word for how to open it
     versions: tuple[str, ...] = ()  # of scikit-learn, as the file carries them
     details: Mapping[str, Any] = field(default_factory=dict)
     environment: str = ""  # of libraries that are not ours; then it is opened nowhere but in the sandbox
+    granted: tuple[str, ...] = ()  # names beyond the list that an exception covers
 
 
-def judge(intake: Intake) -> Safety:
-    """Refuses what could run code, read files or would need operators of its own."""
+def judge(intake: Intake, excepted: Collection[str] = ()) -> Safety:
+    """Refuses what could run code, read files or would need operators of its own.
+
+    ``excepted`` are the names of a granted exception: a pickle that needs them is of tier 2.
+    """
     kind = intake.model.kind
     if kind == "pickle":
-        return _judge_pickle(intake)
+        return _judge_pickle(intake, excepted)
     if kind == "skops":
         return _judge_skops(intake)
     if kind == "onnx":
@@ -46,12 +50,12 @@ def judge(intake: Intake) -> Safety:
     return Safety(Message(text), 0, "lightgbm" if kind == "lightgbm" else "xgboost")
 
 
-def _judge_pickle(intake: Intake) -> Safety:
+def _judge_pickle(intake: Intake, excepted: Collection[str]) -> Safety:
     with view(intake.model.path) as data:
         try:
-            found = pickles.walk(data, allowlist.load())
+            found = pickles.walk(data, exceptional.widen(excepted))
         except Forbidden as error:
-            raise _forbidden(error.name) from error
+            raise _forbidden(error.name, exceptional.names_beyond(data)) from error
         except Broken as error:
             raise _broken(str(error)) from error
     if ":" not in found.root:
@@ -62,9 +66,15 @@ def _judge_pickle(intake: Intake) -> Safety:
     text = gettext_noop(
         "%(names)d names, all on the list of known parts; %(instructions)d instructions, none of them run"
     )
-    details = {"names": sorted(found.names), "raw_arrays": found.raw_arrays, "root": found.root}
+    details: dict[str, Any] = {"names": sorted(found.names), "raw_arrays": found.raw_arrays, "root": found.root}
     summary = Message(text, {"names": len(found.names), "instructions": found.instructions})
-    return Safety(summary, 1, "joblib" if found.raw_arrays else "pickle", tuple(sorted(found.versions)), details)
+    granted = sorted(found.names.keys() & set(excepted))
+    if granted:
+        text = gettext_noop("%(names)d names, of them %(granted)d by the exception that was granted for this file")
+        summary = Message(text, {"names": len(found.names), "granted": len(granted)})
+        details["granted"] = granted
+    loader = "joblib" if found.raw_arrays else "pickle"
+    return Safety(summary, 2 if granted else 1, loader, tuple(sorted(found.versions)), details, granted=tuple(granted))
 
 
 def _judge_skops(intake: Intake) -> Safety:
@@ -107,8 +117,11 @@ _UNKNOWN = gettext_noop(
 )
 
 
-def _forbidden(name: str) -> Refusal:
-    """Refused because of one name; what to do depends on where the name comes from."""
+def _forbidden(name: str, beyond: tuple[str, ...] = ()) -> Refusal:
+    """Refused because of one name; what to do depends on where the name comes from.
+
+    ``beyond`` are all the names that an exception would have to cover, where one can be asked for.
+    """
     advice = next((text for start, text in _HARMLESS_BUT_FOREIGN if name.startswith(start)), _UNKNOWN)
     module, _, attribute = name.partition(":")
     shown = f"{module}.{attribute}"[:200]
@@ -118,7 +131,7 @@ def _forbidden(name: str) -> Refusal:
             {"name": shown},
         ),
         Message(advice),
-        {"name": shown},
+        {"name": shown, "exception": list(beyond)} if beyond else {"name": shown},
     )
 
 

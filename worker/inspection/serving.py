@@ -1,12 +1,12 @@
 """The file that will be served: the upload, or what the sandbox left behind and is looked at again."""
 
 import stat
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from worker.inspection import allowlist, onnx_files, skops_files
+from worker.inspection import allowlist, exceptional, onnx_files, pickles, skops_files
 from worker.inspection.intake import Intake, view
 from worker.inspection.probing import Garbled
 from worker.inspection.refusals import Refusal
@@ -18,6 +18,7 @@ _NAMES = {
     "xgboost_json": "model.json",
     "xgboost_ubj": "model.ubj",
     "lightgbm": "model.txt",
+    "pickle": "model.pickle",
 }
 _DATATYPES = frozenset(
     ["BOOL", "UINT8", "UINT16", "UINT32", "UINT64", "INT8", "INT16", "INT32", "INT64", "FP16", "FP32", "FP64", "BYTES"]
@@ -29,22 +30,34 @@ class Served:
     """What the builder packs and the runtime opens."""
 
     path: Path
-    format: str  # onnx skops xgboost lightgbm
+    format: str  # onnx skops xgboost lightgbm; pickle by an exception only
     name: str
     trusted: tuple[str, ...] = ()
 
 
-def choose(found: Intake, converted: Mapping[str, Any], folder: Path) -> Served:
-    """The file to serve, by what the conversion reported; refuses a result that is not a plain, safe file."""
+def choose(found: Intake, converted: Mapping[str, Any], folder: Path, granted: Collection[str] = ()) -> Served:
+    """The file to serve, by what the conversion reported; refuses a result that is not a plain, safe file.
+
+    Only where an exception was ``granted`` a pickle is served as it came, with exactly the names that it uses.
+    """
     form, file = converted.get("served"), converted.get("file")
     if file and form in ("onnx", "skops") and file == _NAMES[form]:
         path = folder / file
         _require_plain(path)
     else:
         path, form = found.model.path, intake_format(found)
+    if form == "pickle":
+        return Served(path, form, _NAMES[form], _names_in(path, granted))
     trusted = _require_safe(path, form, converted.get("trusted") or ())
     kind = found.model.kind if form == "xgboost" else form
     return Served(path, form, _NAMES[kind], trusted)
+
+
+def _names_in(path: Path, granted: Collection[str]) -> tuple[str, ...]:
+    if not granted:
+        raise Garbled("a pickle is not served")
+    with view(path) as data:
+        return tuple(sorted(pickles.walk(data, exceptional.widen(granted)).names))
 
 
 def intake_format(found: Intake) -> str:

@@ -42,7 +42,9 @@ def _findings(version: ModelVersion, folder: Path) -> Iterator[Evidence | Verdic
     files.mkdir()
     scratch.mkdir()
     sources = tuple(SourceFile(f.path, f.name, f.sha256, f.size) for f in fetch_sources(version, files))
-    return inspect(ExamineSpec(files=sources, scratch=scratch, example=version.example), _environments())
+    excepted = library.granted_names(version)
+    spec = ExamineSpec(files=sources, scratch=scratch, example=version.example, excepted=excepted)
+    return inspect(spec, _environments())
 
 
 def _environments() -> Environments:

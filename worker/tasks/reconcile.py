@@ -166,4 +166,5 @@ def replica_spec(deployment: Deployment, row: Replica) -> ReplicaSpec:
         secret=observing.replica_secret(row),
         memory_bytes=int(options.get("memory_mb", 2048)) << 20,
         cpus=float(options.get("cpus", 1)),
+        needs_wall=deployment.release.version.tier == 2,
     )

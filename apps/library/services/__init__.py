@@ -2,7 +2,8 @@
 
 ``catalogue`` names models, ``uploads`` receives bytes, ``versions`` makes versions of them and retires them, ``cards``
 keeps what is written about one, ``examinations`` writes down what the worker finds out about it, ``exceptions`` have a
-refused one opened all the same, ``deletions`` deletes one that nothing refers to, and ``artifacts`` collects bytes that nobody needs any more.
+refused one opened all the same, ``deletions`` deletes one that nothing refers to, and ``artifacts`` collects bytes that
+nobody needs any more.
 """
 
 from apps.library.services.artifacts import Unreferenced, collect, collect_unreferenced, find_unreferenced

@@ -18,7 +18,9 @@ from apps.core.actors import SYSTEM
 from apps.core.states import advance
 from apps.library.evidence import EXPECTED, plain, whole
 from apps.library.models import Artifact, Check, ModelVersion, VersionFile
-from apps.library.store import Stored, get_store
+from apps.library.services.artifacts import keep
+from apps.library.services.exceptions import granted_names
+from apps.library.store import Stored
 
 LEASE_SECONDS = 180.0  # renewed with every line of evidence
 MAX_ATTEMPTS = 4
@@ -89,9 +91,14 @@ def record_check(version: ModelVersion, evidence: Mapping[str, Any]) -> Check:
 
 def finish_examination(version: ModelVersion, verdict: Mapping[str, Any], served: Path | None) -> ModelVersion:
     """Conclude with the verdict (``worker.specs.Verdict`` as a mapping): ready with its served file, or refused."""
-    if not verdict["accepted"] or served is None:
+    if not verdict["accepted"] or served is None or _lacks_exception(version, verdict):
         return _refuse(version, verdict)
-    return _accept(version, verdict, get_store().put(served))
+    return _accept(version, verdict, keep(served))
+
+
+def _lacks_exception(version: ModelVersion, verdict: Mapping[str, Any]) -> bool:
+    """Whether the exception that let a model of tier 2 in was revoked while it was examined."""
+    return verdict.get("tier") == 2 and not granted_names(version)
 
 
 @transaction.atomic

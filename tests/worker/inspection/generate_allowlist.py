@@ -8,8 +8,8 @@ Every estimator of ``all_estimators()`` is fitted on toy data: as it is, with ea
 options, inside a pipeline with a column transformer, and in searches; so are splitters, kernels and scorers. Each
 is saved with pickle protocols 2 to 5 and with joblib, and the inert machine writes down which names occur and what
 is done with them. ``REVIEWED`` adds what people are known to use and toy data does not show. ``judge`` leaves out
-what is not from the few known packages, or is one of ``NEVER``. The models of ``zoo`` have no part in it: they
-measure how well the list fits what it was not made from.
+what is not from the few known packages, or is one of ``allowlist.NEVER``. The models of ``zoo`` have no part in it:
+they measure how well the list fits what it was not made from.
 """
 
 import io
@@ -43,19 +43,6 @@ from tests.worker.inspection import zoo
 from worker.inspection import allowlist, pickles
 
 PACKAGES = ("sklearn.", "numpy:", "numpy.", "scipy.sparse.", "scipy.interpolate.", "scipy._lib.array_api_compat.")
-
-# Names that must never be on the list, whatever a model carries. rv_continuous and its kin run a text of their
-# state when they are opened (scipy/stats/_distn_infrastructure.py, ``_attach_argparser_methods``); a partial or an
-# attribute lookup turns harmless names into any call; datasets are fetched; the rest reads files.
-NEVER = tuple(
-    """
-    builtins:getattr builtins:eval builtins:exec builtins:compile builtins:open builtins:__import__ functools: operator:
-    _operator: importlib os: posix: nt: sys: subprocess: pathlib: io: _io: numpy:load numpy:fromfile numpy:memmap
-    numpy:genfromtxt numpy:loadtxt numpy:fromregex numpy:DataSource numpy:vectorize numpy:frompyfunc
-    numpy:apply_along_axis numpy.lib numpy.f2py numpy.testing numpy.ctypeslib scipy.stats sklearn.datasets
-    sklearn.externals sklearn.utils.fixes sklearn.utils._testing joblib: joblib.memory
-    """.split()  # noqa: SIM905 - a readable block of names
-)
 
 _FUNCTIONS = """
     abs absolute arcsinh arctan ceil cbrt clip cos cosh deg2rad exp exp2 expm1 fabs floor isnan log log10 log1p log2
@@ -117,7 +104,7 @@ def main() -> None:
 def judge(name: str) -> bool:
     """Whether the name is written; one that must never occur is left out loudly."""
     known = name in REVIEWED or name == "joblib.numpy_pickle:NumpyArrayWrapper" or name.startswith(PACKAGES)
-    if known and not name.startswith(NEVER):
+    if known and not name.startswith(allowlist.NEVER):
         return True
     print("left out:", name)
     return False

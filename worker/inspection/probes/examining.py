@@ -117,6 +117,10 @@ def _convert(model: Any, kind: str, request: dict[str, Any], report: Reporter, a
         )
         if not problem:
             facts.update(served="onnx", file="model.onnx")
+        elif request.get("is_exception"):
+            if model.is_rebuilt:
+                raise Failure("chooses_by_name")
+            facts.update(state="warned", code=problem, served="pickle", file="", parity=None)
         elif kind in _ESTIMATORS:
             facts.update(state="warned", code=problem, served="skops", file="model.skops")
             _to_skops(model, kind, request, folder / "model.skops", arrays, answers, facts)

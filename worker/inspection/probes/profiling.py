@@ -15,13 +15,21 @@ from worker.inspection.probes.models import Arrays, Tensor, to_request, to_respo
 from worker.inspection.probes.reporting import Reporter, plain
 
 _HERE = "worker.inspection.probes."
-_OPENERS = {"onnx": "graphs", "skops": "skops_models", "xgboost": "xgboost_models", "lightgbm": "lightgbm_models"}
+_OPENERS = {
+    "onnx": "graphs",
+    "skops": "skops_models",
+    "xgboost": "xgboost_models",
+    "lightgbm": "lightgbm_models",
+    "pickle": "estimators",
+}
 _LIBRARIES = {
     "onnx": ("onnxruntime",),
     "skops": ("scikit-learn", "skops"),
     "xgboost": ("xgboost",),
     "lightgbm": ("lightgbm",),
+    "pickle": ("scikit-learn", "skops", "joblib"),
 }
+_BROUGHT_ALONG = ("xgboost", "lightgbm")  # by a pickle that an exception covers
 
 BUDGET = 0.4  # seconds for the calls of one size
 CALLS = 200
@@ -29,7 +37,7 @@ CALLS = 200
 
 def main() -> None:
     request, report = reporting.start()
-    if request["served"] != "skops":
+    if request["served"] not in ("skops", "pickle"):
         leaner.hide("sklearn")
     profile(request, report)
 
@@ -39,7 +47,9 @@ def profile(request: dict[str, Any], report: Reporter) -> None:
     with report.check("profile") as facts:
         before = resident()
         path, kind = Path(request["path"]), request["served"]
-        model = importlib.import_module(_HERE + _OPENERS[kind]).open_model(path, kind, frozenset(request["allowed"]))
+        opener = importlib.import_module(_HERE + _OPENERS[kind])
+        spoken = "joblib" if kind == "pickle" else kind  # whose reader takes both, as the runtime does
+        model = opener.open_model(path, spoken, frozenset(request["allowed"]))
         inputs = [Tensor(**tensor) for tensor in request["inputs"]]
         if kind != "onnx":  # a graph knows its own names, an estimator may have forgotten those of its columns
             model.inputs, model.outputs = inputs, [Tensor(**tensor) for tensor in request["outputs"]]
@@ -52,9 +62,14 @@ def profile(request: dict[str, Any], report: Reporter) -> None:
         )
         facts.update(inputs=[t.to_json() for t in model.inputs], outputs=[t.to_json() for t in model.outputs])
         facts.update(speeds(model, one))
-        facts["requirements"] = ["==".join(reporting.installed(library)) for library in _LIBRARIES[kind]]
+        facts["requirements"] = ["==".join(reporting.installed(library)) for library in _libraries(kind, request)]
         golden = plain({"request": to_request(one, model.inputs), "response": to_response(answers, model.outputs)})
         facts["golden"] = golden if len(json.dumps(golden)) <= 2 * reporting.GOLDEN else {}
+
+
+def _libraries(kind: str, request: dict[str, Any]) -> list[str]:
+    names = tuple(request.get("names", ()))
+    return [*_LIBRARIES[kind], *(lib for lib in _BROUGHT_ALONG if any(name.startswith(f"{lib}.") for name in names))]
 
 
 def speeds(model: Any, one: Arrays) -> dict[str, Any]:

@@ -12,6 +12,7 @@ MODULES: Mapping[str, str] = {
     "skops": "skops_estimator",
     "xgboost": "xgboost_booster",
     "lightgbm": "lightgbm_booster",
+    "pickle": "pickled_estimator",
 }
 
 
