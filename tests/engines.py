@@ -31,6 +31,17 @@ def require(name: str) -> str:
     return found
 
 
+def require_folder(name: str) -> Path:
+    """Where environments with large libraries (``torch``, ``tensorflow``) are kept between runs; ends the test where
+    SLIPWAY_TEST_ENVIRONMENTS names no folder for them: making one takes a minute and half a gigabyte."""
+    folder = os.environ.get("SLIPWAY_TEST_ENVIRONMENTS")
+    if not folder and name in os.environ.get("SLIPWAY_REQUIRE", "").split(","):
+        pytest.fail(f"{name} is required here (SLIPWAY_REQUIRE), and SLIPWAY_TEST_ENVIRONMENTS names no folder for it")
+    if not folder:
+        pytest.skip(f"SLIPWAY_TEST_ENVIRONMENTS names no folder in which an environment with {name} could be kept")
+    return Path(folder)
+
+
 def find(name: str) -> str | None:
     """The path of the engine's program, if this machine has it."""
     path = os.pathsep.join([os.environ.get("PATH", os.defpath), *FOLDERS])

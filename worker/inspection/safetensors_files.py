@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Sequence
 
+from worker.inspection import foreign
 from worker.inspection.candidates import Candidate
 from worker.inspection.refusals import Refusal
 from worker.specs import Message, gettext_noop
@@ -25,9 +26,8 @@ _LANGUAGE = gettext_noop(
     " such a head to ONNX (optimum-cli export onnx) and upload that."
 )
 _PIPELINE = gettext_noop(
-    "Export this part with optimum-cli export onnx or torch.onnx.export, and upload the .onnx file."
+    "Export this part with optimum-cli export onnx or torch.onnx.export, and upload the ONNX file."
 )
-_UNKNOWN = gettext_noop("Load the weights into the model and export the whole to ONNX.")
 
 
 def refuse(found: Sequence[Candidate], weights: Candidate) -> Refusal:
@@ -35,8 +35,8 @@ def refuse(found: Sequence[Candidate], weights: Candidate) -> Refusal:
     architecture, family = _architecture(found, weights)
     details = {"kind": "safetensors", "architecture": architecture, "family": family}
     if not architecture:
-        reason = gettext_noop("This is a safetensors file: it holds weights, but not how to compute with them.")
-        return Refusal(Message(reason), Message(_UNKNOWN), details)
+        reason, advice = foreign.FORMATS["safetensors"]
+        return Refusal(Message(reason), Message(advice), details)
     reason = gettext_noop("These are the weights of a %(architecture)s, without the code that computes with them.")
     advice = _PIPELINE if family == "diffusers" else _LANGUAGE if _WRITERS.fullmatch(architecture) else _EXPORT
     return Refusal(Message(reason, {"architecture": architecture}), Message(advice), details)

@@ -1,11 +1,15 @@
 """Examines bytes as an upload and sums up what was reported."""
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tests.engines import require_folder
+from worker.builders.base import BuildSettings
 from worker.inspection import examine
+from worker.inspection.environments import Environments
 from worker.specs import Evidence, ExamineSpec, SourceFile, Verdict
 
 
@@ -22,7 +26,18 @@ class Report:
         return next(evidence for evidence in self.checks.values() if evidence.state == "failed")
 
 
-def examined(folder: Path, files: Mapping[str, bytes | Path], **limits: Any) -> Report:
+def environment_of(library: str) -> Environments:
+    """Real environments, kept between runs; ends the test where there is no place for them."""
+    packages = BuildSettings(
+        find_links=os.environ.get("SLIPWAY_FIND_LINKS", ""),
+        torch_index_url=os.environ.get("SLIPWAY_TORCH_INDEX_URL", ""),
+    )
+    return Environments(require_folder(library), packages)
+
+
+def examined(
+    folder: Path, files: Mapping[str, bytes | Path], environments: Environments | None = None, **limits: Any
+) -> Report:
     """Examine these files, by name, with a scratch folder inside ``folder``."""
     number = len(list(folder.iterdir()))
     scratch = folder / f"scratch-{number}"
@@ -33,7 +48,7 @@ def examined(folder: Path, files: Mapping[str, bytes | Path], **limits: Any) -> 
         if isinstance(content, bytes):
             path.write_bytes(content)
         sources.append(SourceFile(path, name, "0" * 64, path.stat().st_size))
-    *evidence, verdict = list(examine(ExamineSpec(tuple(sources), scratch, **limits)))
+    *evidence, verdict = list(examine(ExamineSpec(tuple(sources), scratch, **limits), environments))
     assert isinstance(verdict, Verdict)
     reported = [item for item in evidence if isinstance(item, Evidence)]
     assert len(reported) == len(evidence)
