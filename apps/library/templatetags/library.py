@@ -7,7 +7,9 @@ from django import template
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
+from apps.library.completeness import check_card
 from apps.library.facts import FACTS
+from apps.library.models import ModelVersion
 
 register = template.Library()
 
@@ -20,6 +22,7 @@ DEEDS = {
     "version.refused": _("Examined and refused"),
     "version.retired": _("Retired"),
     "version.restored": _("Brought back into use"),
+    "version.card_edited": _("Card edited"),
 }
 
 
@@ -72,3 +75,9 @@ def folder(name: str) -> str:
 def basename(name: str) -> str:
     """``"weights/layer1.bin"`` → ``"layer1.bin"``."""
     return name[name.rfind("/") + 1 :]
+
+
+@register.inclusion_tag("library/_card_parts.html")
+def card_checklist(version: ModelVersion) -> dict[str, Any]:
+    """What reviewers look for in a card, and what of it this one says."""
+    return {"parts": check_card(version.card)}
