@@ -45,7 +45,8 @@ def split(text: str, limit: int = 12_000) -> list[str]:
 
 def ask(text: str) -> list[Asked]:
     """What was typed between blanks, at most eight times; who is meant by it is for the caller to find out."""
-    return [Asked(part, words, []) for part in text.split()[:MAX_ASKED] if (words := split(part, 20))]
+    typed = text.replace("\x00", " ").split()[:MAX_ASKED]
+    return [Asked(part, words, []) for part in typed if (words := split(part, 20))]
 
 
 def parts(words: Iterable[str]) -> list[str]:
