@@ -5,6 +5,7 @@ import io
 import json
 import os
 import re
+import signal
 import socket
 import subprocess
 import sys
@@ -12,15 +13,19 @@ import tempfile
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import boto3
 import pytest
+import requests
+from moto.server import ThreadedMotoServer
 from tusclient.client import TusClient
 from tusclient.exceptions import TusCommunicationError
 
-from apps.library.store.base import key_of
+from apps.library.store.base import hash_file, hash_stream, key_of
 from tests.library.stage import SMALL_QUOTA
 
 DATA = os.urandom(300_000)
@@ -50,25 +55,46 @@ class Server:
         return int(found[1]) * 1024
 
 
+@contextmanager
+def serve(folder: str, **settings: str) -> Iterator[Server]:
+    """A server on this data folder, whose tables are made on the first start."""
+    environment = {**os.environ, **settings, "SLIPWAY_HOME": folder, "DJANGO_SETTINGS_MODULE": "controlplane.settings"}
+    keys = Path(folder, "keys.json")
+    if not keys.exists():
+        Path(folder, "static").mkdir()
+        stage = [sys.executable, "-m", "tests.library.stage"]
+        staged = subprocess.run(stage, env=environment, capture_output=True, check=True, text=True)
+        keys.write_text(staged.stdout)
+    port = free_port()
+    command = f"-m gunicorn --bind 127.0.0.1:{port} --worker-class gthread --threads 8 --no-control-socket"
+    web = subprocess.Popen(
+        [sys.executable, *command.split(), "controlplane.wsgi"], env=environment, stderr=subprocess.DEVNULL
+    )
+    try:
+        wait_for(port)
+        requests.options(f"http://127.0.0.1:{port}/api/v1/uploads/", timeout=60)  # by now everything is loaded
+        yield Server(f"http://127.0.0.1:{port}", Path(folder), json.loads(keys.read_text()), only_child(web.pid))
+    finally:
+        web.terminate()
+        web.wait(timeout=20)
+
+
 @pytest.fixture(scope="module")
 def server() -> Iterator[Server]:
-    with tempfile.TemporaryDirectory(prefix="slipway-server-") as folder:
-        environment = {**os.environ, "SLIPWAY_HOME": folder, "DJANGO_SETTINGS_MODULE": "controlplane.settings"}
-        Path(folder, "static").mkdir()
-        staged = subprocess.run(
-            [sys.executable, "-m", "tests.library.stage"], env=environment, capture_output=True, check=True, text=True
-        )
-        port = free_port()
-        command = f"-m gunicorn --bind 127.0.0.1:{port} --worker-class gthread --threads 8 --no-control-socket"
-        web = subprocess.Popen(
-            [sys.executable, *command.split(), "controlplane.wsgi"], env=environment, stderr=subprocess.DEVNULL
-        )
-        try:
-            wait_for(port)
-            yield Server(f"http://127.0.0.1:{port}", Path(folder), json.loads(staged.stdout), only_child(web.pid))
-        finally:
-            web.terminate()
-            web.wait(timeout=20)
+    with tempfile.TemporaryDirectory(prefix="slipway-server-") as folder, serve(folder) as running:
+        yield running
+
+
+@pytest.fixture
+def bucket_url() -> Iterator[str]:
+    """An S3 service with the bucket ``models``."""
+    service = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    service.start()
+    host, port = service.get_host_and_port()
+    url = f"http://{host}:{port}"
+    requests.put(f"{url}/models", timeout=20).raise_for_status()
+    yield url
+    service.stop()
 
 
 def test_a_stock_tus_client_uploads_with_checksums(server: Server) -> None:
@@ -110,14 +136,46 @@ def test_what_arrived_before_a_connection_broke_is_kept(server: Server, cut_at: 
 
 
 def test_memory_stays_flat_while_a_large_file_arrives(server: Server, tmp_path: Path) -> None:
-    path = tmp_path / "large.bin"
-    with path.open("wb") as file:
-        for _mebibyte in range(LARGE >> 20):
-            file.write(DATA[:4] * (1 << 18))
+    path = write_large(tmp_path / "large.bin")
     before = server.peak_bytes()
     server.client().uploader(file_path=str(path), chunk_size=LARGE, metadata=FACTS).upload()
     assert server.peak_bytes() - before < 24 << 20
     assert list((server.home / "uploads").iterdir()) == []
+
+
+def test_a_bucket_gets_the_parts_of_a_large_file_across_a_restart(bucket_url: str, tmp_path: Path) -> None:
+    """The server's memory and disk hold about one part; the next process goes on where the bucket's list ends."""
+    path = write_large(tmp_path / "large.bin", 72 << 20)
+    bucket = {
+        "SLIPWAY_STORE_URL": "s3://models/team",
+        "AWS_ENDPOINT_URL": bucket_url,
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+        "AWS_DEFAULT_REGION": "us-east-1",
+    }
+    home = tmp_path / "server"
+    home.mkdir()
+    with serve(str(home), **bucket) as server, path.open("rb") as file:
+        uploader = server.client().uploader(file_stream=file, chunk_size=18 << 20, metadata=FACTS)
+        uploader.upload_chunk()
+        before = server.peak_bytes()
+        uploader.upload(stop_at=54 << 20)
+        assert sum(part.stat().st_size for part in (home / "uploads").iterdir()) == 6 << 20
+        assert server.peak_bytes() - before < 12 << 20
+        os.kill(server.worker, signal.SIGKILL)
+    with serve(str(home), **bucket) as server, path.open("rb") as file:
+        place = f"{server.url}{urlsplit(str(uploader.url)).path}"
+        again = server.client().uploader(file_stream=file, chunk_size=18 << 20, url=place)
+        assert again.offset == 54 << 20
+        again.upload()
+    assert list((home / "uploads").iterdir()) == []
+    client = boto3.client(
+        "s3", endpoint_url=bucket_url, region_name="us-east-1", aws_access_key_id="test", aws_secret_access_key="test"
+    )
+    stored = hash_file(path)
+    [kept] = client.list_objects_v2(Bucket="models")["Contents"]
+    assert (kept["Key"], kept["Size"]) == (f"team/{key_of(stored.sha256)}", stored.size)
+    assert hash_stream(client.get_object(Bucket="models", Key=kept["Key"])["Body"]) == stored
 
 
 def test_reservations_at_the_same_moment_stay_within_the_quota(server: Server) -> None:
@@ -132,6 +190,13 @@ def test_reservations_at_the_same_moment_stay_within_the_quota(server: Server) -
 
     with ThreadPoolExecutor(8) as crowd:
         assert sum(crowd.map(reserve, range(8))) == 3
+
+
+def write_large(path: Path, size: int = LARGE) -> Path:
+    with path.open("wb") as file:
+        for number in range(size >> 20):
+            file.write(number.to_bytes(4, "big") * (1 << 18))
+    return path
 
 
 def send_and_hang_up(server: Server, url: str, data: bytes, cut_at: int) -> None:
