@@ -41,6 +41,9 @@ LOOKS = {
     "withdrawn": Look(_("withdrawn"), "off", "undo-2"),
     "expired": Look(_("expired"), "off", "clock"),
     "superseded": Look(_("superseded"), "off", "history"),
+    # exceptions
+    "asked": Look(_("asked for"), "wait", "hourglass"),
+    "granted": Look(_("granted"), "warn", "shield-alert"),
     # builds, steps, deliveries
     "queued": Look(_("queued"), "wait", "clock"),
     "done": Look(_("done"), "ok", "circle-check"),

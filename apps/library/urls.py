@@ -1,11 +1,14 @@
 from django.urls import URLPattern, path
 
 from apps.library import api as calls
-from apps.library import card_views, compare_views, tus, version_views, views
+from apps.library import card_views, compare_views, exception_views, tus, version_views, views
+from apps.library import exception_api as exceptions
 
 MODEL = "projects/<slug:project>/models/<slug:model>/"
+EXCEPTION = "projects/<slug:project>/exceptions/<int:pk>/"
 VERSION = f"{MODEL}versions/<int:number>/"
 
+_exception = "exceptions/<int:pk>/"
 _page = "models/<slug:model>/<int:number>/"
 pages: list[URLPattern] = [  # under /p/<project>/
     path("models/", views.models, name="models"),
@@ -26,6 +29,12 @@ pages: list[URLPattern] = [  # under /p/<project>/
     path(f"{_page}restore/", version_views.restore_version, name="restore_version"),
     path(f"{_page}delete/", version_views.delete_version, name="delete_version"),
     path(f"{_page}download/", version_views.download, name="download"),
+    path(f"{_page}ask-exception/", exception_views.ask_exception, name="ask_exception"),
+    path("exceptions/", exception_views.exceptions, name="exceptions"),
+    path(_exception, exception_views.exception, name="exception"),
+    path(f"{_exception}approve/", exception_views.decide_exception, {"decision": "approve"}, name="approve_exception"),
+    path(f"{_exception}reject/", exception_views.decide_exception, {"decision": "reject"}, name="reject_exception"),
+    path(f"{_exception}revoke/", exception_views.revoke_exception, name="revoke_exception"),
 ]
 
 api: list[URLPattern] = [  # under /api/v1/
@@ -42,4 +51,10 @@ api: list[URLPattern] = [  # under /api/v1/
     path(f"{VERSION}bom/", calls.Bom.as_view(), name="bom"),
     path(f"{VERSION}retire/", calls.Retire.as_view(), name="retire"),
     path(f"{VERSION}restore/", calls.Restore.as_view(), name="restore"),
+    path(f"{VERSION}exceptions/", exceptions.AskException.as_view(), name="ask_exception"),
+    path("projects/<slug:project>/exceptions/", exceptions.Exceptions.as_view(), name="exceptions"),
+    path(EXCEPTION, exceptions.ExceptionDetail.as_view(), name="exception"),
+    path(f"{EXCEPTION}approve/", exceptions.ApproveException.as_view(), name="approve_exception"),
+    path(f"{EXCEPTION}reject/", exceptions.RejectException.as_view(), name="reject_exception"),
+    path(f"{EXCEPTION}revoke/", exceptions.RevokeException.as_view(), name="revoke_exception"),
 ]

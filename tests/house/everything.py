@@ -11,7 +11,7 @@ from apps.accounts.models import Membership, User
 from apps.core.actors import Actor
 from apps.deployments.models import Deployment, Replica
 from apps.library import services as library
-from apps.library.models import Artifact, ModelVersion, Upload
+from apps.library.models import Artifact, Check, ModelVersion, SafetyException, Upload
 from apps.monitoring import services as monitoring
 from apps.monitoring.models import Alert, AlertRule
 from apps.releases import services as releases
@@ -20,6 +20,7 @@ from tests import world
 from tests.cast import Cast
 from tests.monitoring.traffic import serving
 
+PLACES, VERBS = ("library", "library_api"), ("approve", "reject", "revoke")
 CHANNEL: dict[str, Any] = {"name": "Room", "kind": "webhook", "config": {"url": "https://example.com/hook"}}
 
 
@@ -55,10 +56,14 @@ def furnish(cast: Cast) -> Furniture:
         "upload_id": create_upload(cast).pk,
     }
     release = {"pk": waiting.pk}
+    exception = ask_exception(cast)
     places: dict[str, dict[str, Any]] = {
         "": common,
         "accounts:member": {"pk": Membership.objects.get(user=cast.user("rhea")).pk},
         "accounts:invitation": {"pk": invitation.pk},
+        "library:exception": {"pk": exception.pk},
+        "library_api:exception": {"pk": exception.pk},
+        **{f"{place}:{verb}_exception": {"pk": exception.pk} for place in PLACES for verb in VERBS},
         "releases": release,
         "deployments": {"pk": deployment.pk},
         "deployments:start_release": release,
@@ -71,7 +76,7 @@ def furnish(cast: Cast) -> Furniture:
         "monitoring_api:rule": {"pk": rule.pk},
         "monitoring:channel": {"pk": channel.pk},
     }
-    return Furniture(places, write_bodies(waiting, deployment))
+    return Furniture(places, write_bodies(waiting, deployment) | exception_bodies(exception))
 
 
 def write_bodies(waiting: Release, deployment: Deployment) -> dict[str, dict[str, Any]]:
@@ -104,6 +109,20 @@ def write_bodies(waiting: Release, deployment: Deployment) -> dict[str, dict[str
         "monitoring_api:rules": watched,
         "monitoring_api:channels": {"name": "Second", "kind": "webhook", "url": "https://example.com/second"},
     }
+
+
+def ask_exception(cast: Cast) -> SafetyException:
+    """An exception that waits for its approvals, for a version that was refused."""
+    version = world.ready_version(cast, "fraud", state="refused", served_format="", signature=None)
+    names = {"exception": ["xgboost.sklearn:XGBClassifier"]}
+    Check.objects.create(version=version, key="safety", position=1, state="failed", summary={}, details=names)
+    return library.ask_exception(actor=cast.actor("dana"), version=version, reason="Needed")
+
+
+def exception_bodies(exception: SafetyException) -> dict[str, dict[str, Any]]:
+    decision = {"subject": exception.subject, "note": "Because."}
+    decided = {f"{place}:{verb}_exception": decision for place in PLACES for verb in VERBS}
+    return {**decided, "library_api:ask_exception": {"reason": "Needed"}}
 
 
 def store_bytes(cast: Cast, version: ModelVersion) -> None:
