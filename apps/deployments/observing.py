@@ -23,6 +23,7 @@ DRAIN_GRACE_SECONDS = 2.0  # gateways have taken a draining replica out of their
 FORGIVE_SECONDS = 60.0  # healthy for so long, a replica's earlier failures no longer count
 PARK_AFTER = 5  # lost workers in a row
 PARK_SECONDS = 300.0
+HOPELESS = ("refused_model", "golden_mismatch")  # failures that another start would only repeat
 Message = dict[str, Any]
 
 
@@ -244,7 +245,7 @@ def _hopeless(deployment: Deployment) -> Replica | None:
     if deployment.live_at is not None:
         return None
     exited = deployment.replica_set.filter(index__lt=deployment.replicas, state=Replica.State.EXITED)
-    return exited.filter(Q(failure_kind="refused_model") | Q(restarts__gte=FAILED_STARTS - 1)).first()
+    return exited.filter(Q(failure_kind__in=HOPELESS) | Q(restarts__gte=FAILED_STARTS - 1)).first()
 
 
 def _give_up(deployment: Deployment, kind: str, message: Message, log: str) -> Deployment:

@@ -15,6 +15,7 @@ TITLES = {
     "lock": _("Lock packages"),
     "environment": _("Install packages"),
     "bundle": _("Pack runtime and model"),
+    "golden": _("Compare the golden sample"),
     "build": _("Build"),
     "start": _("Start replicas"),
     "healthy": _("Wait until all are healthy"),

@@ -6,6 +6,8 @@ environment   for this machine: a locked virtual environment and an immutable bu
 locking       exact versions and hashes for a set of requirements
 venvs         the environment of one lock, built once
 bundles       the folder with runtime, model and manifest, named by its digest
+replaying     the golden sample, asked of what was packed
+packages      what pins pull in, with versions and licences
 fake          keeps its world in memory and can be told to fail
 
 A new builder is one module here, one line in the registry, its kind in the targets, its tests, and this line.

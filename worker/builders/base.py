@@ -24,7 +24,8 @@ class Builder(ABC):
     * The same spec gives the same digest, byte for byte, however often and wherever it is built.
     * Building what exists already costs next to nothing and changes nothing.
     * A build that is killed leaves nothing that a later one would mistake for finished.
-    * No line of the model or of its packages is run.
+    * No line of the model or of its packages is run, but for the golden sample, and that behind the sandbox's wall.
+    * A model that answers its golden sample differently than when it was examined is not built: ``golden_mismatch``.
     """
 
     @abstractmethod

@@ -9,6 +9,7 @@ process       this machine: replicas as supervised processes behind the sandbox'
   logfiles      the end of a log, kept short
   machine       what this machine has, and what a process uses
 health        whether a replica is ready, and the one that is meant
+golden        whether it answers its golden sample as when it was examined
 fake          keeps its world in memory and can be told to fail
 
 A new driver touches five places: its module here, one line in the registry, its kind in apps/targets, one line in

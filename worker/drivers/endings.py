@@ -21,6 +21,10 @@ class Ending:
 _REASONS = {
     "stopped": gettext_noop("It was told to stop from outside and ended in order."),
     "refused_model": gettext_noop("The server refused to serve this model. Look at the log line, then build again."),
+    "golden_mismatch": gettext_noop(
+        "It answers its golden sample differently than when it was examined: output %(output)s %(how)s. It gets no"
+        " traffic. Examine the version again, or look for what changed in its packages or on this machine."
+    ),
     "start_failed": gettext_noop("It could not be started on this machine: %(detail)s."),
     "out_of_memory": gettext_noop("It needed more memory than it may use. Give it more, or serve a smaller model."),
     "too_many_threads": gettext_noop("It started more threads than it may."),
@@ -38,11 +42,26 @@ def explain(report: Mapping[str, Any], log: Sequence[str]) -> Ending:
         detail = str(report["trouble"])
         return Ending("start_failed", Message(_REASONS["start_failed"], {"detail": detail}), detail)
     kind = _kind(report, code, line)
+    facts = _facts(log) if kind == "refused_model" else {}
+    if facts.get("kind") == "golden_mismatch":
+        return Ending("golden_mismatch", mismatch(facts), line, code)
     if kind == "crashed" and code is None:
         name = signal.Signals(report["signal"]).name
         return Ending(kind, Message(_REASONS["crashed_by_signal"], {"signal": name}), line)
     params = {"code": code} if kind == "crashed" else {}
     return Ending(kind, Message(_REASONS[kind], params), line, code)
+
+
+def mismatch(facts: Mapping[str, Any]) -> Message:
+    """What the server says of a golden sample that was answered differently, for people."""
+    shown = {"output": str(facts.get("output", "?")), "how": str(facts.get("how", "?"))[:200]}
+    return Message(_REASONS["golden_mismatch"], shown)
+
+
+def _facts(log: Sequence[str]) -> Mapping[str, Any]:
+    """What the server's last complaint holds beside its words."""
+    records = (record for line in reversed(log) if (record := _record(line)))
+    return next((record for record in records if record.get("level") == "error"), {})
 
 
 def _kind(report: Mapping[str, Any], code: int | None, line: str) -> str:

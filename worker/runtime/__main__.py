@@ -1,4 +1,4 @@
-"""``python -m slipway_runtime``: serve the bundle that the environment names."""
+"""``python -m slipway_runtime``: serve the bundle that the environment names; with ``check`` only try it."""
 
 import importlib
 import os
@@ -16,7 +16,7 @@ def start() -> int:
     except ImportError as error:
         print(f"slipway-runtime: cannot start: the environment is incomplete: {error}", file=sys.stderr)
         return EXIT_PERMANENT
-    status: int = serving.main()
+    status: int = serving.check() if sys.argv[1:] == ["check"] else serving.main()
     return status
 
 

@@ -16,8 +16,12 @@ class Refusal(Exception):
 
 
 class StartError(Exception):
-    """Why the server cannot start; ``permanent`` where trying again with the same bundle and settings cannot help."""
+    """Why the server cannot start; ``permanent`` where trying again with the same bundle and settings cannot help.
 
-    def __init__(self, message: str, *, permanent: bool = True) -> None:
+    ``facts`` go into the log beside the message, for programs that read it.
+    """
+
+    def __init__(self, message: str, *, permanent: bool = True, **facts: object) -> None:
         super().__init__(message)
         self.permanent = permanent
+        self.facts = facts

@@ -35,15 +35,35 @@ def main() -> int:
         manifest = read_manifest(settings.bundle)
         return uvloop.run(serve(settings, manifest, open_socket(settings.listen)))
     except StartError as error:
-        report_start_failure(str(error))
-        return EXIT_PERMANENT if error.permanent else EXIT_TEMPORARY
+        return report_start_failure(error)
 
 
-def report_start_failure(reason: str) -> None:
-    """One line for people on standard error, one for programs on standard output."""
-    write_log("cannot_start", "error", reason=reason)
+def check() -> int:
+    """Load the model and replay its golden sample as a start would, and end; one line of the log tells the outcome."""
+    try:
+        settings = read_settings()
+        detail, trial = _prepare(settings, read_manifest(settings.bundle))
+    except StartError as error:
+        return report_start_failure(error)
+    replay = trial.replay
+    write_log(
+        "checked",
+        runs_with=detail,
+        row_ms=round(trial.seconds * 1000, 4),
+        is_replayed=replay is not None,
+        worst=replay.worst if replay else None,
+        output=replay.output if replay else "",
+    )
+    return 0
+
+
+def report_start_failure(error: StartError) -> int:
+    """One line for people on standard error, one for programs on standard output; the exit status to end with."""
+    reason = str(error)
+    write_log("cannot_start", "error", reason=reason, **error.facts)
     visible = "".join(char if char.isprintable() else " " for char in reason)
     print(f"slipway-runtime: cannot start: {visible}", file=sys.stderr, flush=True)
+    return EXIT_PERMANENT if error.permanent else EXIT_TEMPORARY
 
 
 async def serve(settings: Settings, manifest: Manifest, sock: socket.socket) -> int:

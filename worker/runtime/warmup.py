@@ -26,12 +26,21 @@ _TIMED_RUNS = 5
 
 
 @dataclass(frozen=True)
+class Replay:
+    """How the golden request was answered: how far from the golden answer, and in which output most."""
+
+    worst: float = 0.0
+    output: str = ""
+
+
+@dataclass(frozen=True)
 class Trial:
     """What the first calls showed: how to run the model, seconds for one row, and how requests may be batched."""
 
     run: Run
     seconds: float
     plan: Plan
+    replay: Replay | None  # None where no golden sample was kept
 
     @property
     def is_cheap(self) -> bool:
@@ -41,12 +50,12 @@ class Trial:
 def try_model(model: Model, manifest: Manifest) -> Trial:
     """Run the golden request, or one of zeros where there is none; ``StartError`` where the golden answer differs."""
     run = conform(model, manifest.signature.outputs)
-    sample = _run_golden(run, manifest) if manifest.golden.get("request") else None
+    sample, replay = _run_golden(run, manifest) if manifest.golden.get("request") else (None, None)
     zeros = _run_zeros(run, manifest.signature)
     known = [inputs for inputs in (sample, zeros) if inputs is not None]
     seconds = _time_run(run, known[0], manifest.signature) if known else INLINE_SECONDS
     joins = manifest.signature.has_free_rows and manifest.max_rows > 1 and _rows_are_independent(run, known)
-    return Trial(run, seconds, Plan(joins, manifest.max_rows, manifest.max_delay, manifest.max_queue))
+    return Trial(run, seconds, Plan(joins, manifest.max_rows, manifest.max_delay, manifest.max_queue), replay)
 
 
 def conform(model: Model, outputs: Sequence[Tensor]) -> Run:
@@ -62,8 +71,8 @@ def conform(model: Model, outputs: Sequence[Tensor]) -> Run:
     return run
 
 
-def _run_golden(run: Run, manifest: Manifest) -> list[Array]:
-    """The golden request's arrays, once the model has given the golden answer to them."""
+def _run_golden(run: Run, manifest: Manifest) -> tuple[list[Array], Replay]:
+    """The golden request's arrays and how they were answered, once the model has given the golden answer to them."""
     try:
         inputs = Decoder(manifest.signature).decode(orjson.dumps(manifest.golden["request"])).inputs
         outputs = run(inputs)
@@ -71,33 +80,45 @@ def _run_golden(run: Run, manifest: Manifest) -> list[Array]:
         raise StartError(f"the golden request does not fit the signature: {refusal.message}") from refusal
     except Exception as error:  # whatever the model's library raises
         raise StartError(f"the model fails on its golden request: {first_line(error)}") from error
-    _compare(manifest, outputs)
-    return inputs
+    return inputs, _compare(manifest, outputs)
 
 
-def _compare(manifest: Manifest, outputs: Sequence[Array]) -> None:
+def _compare(manifest: Manifest, outputs: Sequence[Array]) -> Replay:
+    found = Replay()
     try:
         expected = {row["name"]: row for row in (manifest.golden.get("response") or {}).get("outputs", ())}
         for tensor, array in zip(manifest.signature.outputs, outputs, strict=True):
-            difference = _difference(tensor, array, expected[tensor.name]) if tensor.name in expected else ""
-            if difference:
-                raise StartError(f"the golden request is answered differently: output '{tensor.name}' {difference}")
+            if tensor.name in expected:
+                worst = _deviation(tensor, array, expected[tensor.name])
+                found = Replay(worst, tensor.name) if worst > found.worst else found
     except (KeyError, TypeError, AttributeError, Refusal) as error:
         raise StartError(f"the golden response cannot be read: {first_line(error)}") from error
+    return found
 
 
-def _difference(tensor: Tensor, array: Array, expected: Mapping[str, Any]) -> str:
-    """How an output differs from the golden one, in words; empty where it does not."""
+def _deviation(tensor: Tensor, array: Array, expected: Mapping[str, Any]) -> float:
+    """How far an output is from the golden one; ``StartError`` where that is more than the tolerance."""
     shape = tuple(expected["shape"])
     if array.shape != shape:
-        return f"has shape {list(array.shape)}, expected {list(shape)}"
+        raise _mismatch(tensor, f"has shape {list(array.shape)}, expected {list(shape)}")
     golden = array_from_json(tensor, expected["data"], shape)
-    if agree(array, golden):
-        return ""
+    is_equal = agree(array, golden)
     if tensor.dtype.kind != "f":
-        return "holds other values"
-    worst = np.nanmax(np.abs(array.astype(np.float64) - golden.astype(np.float64)))
-    return f"differs by up to {worst:.3g}, tolerance {TOLERANCE:g}"
+        if not is_equal:
+            raise _mismatch(tensor, "holds other values")
+        return 0.0
+    gap = np.abs(array.astype(np.float64) - golden.astype(np.float64))
+    gap[(array == golden) | np.isnan(gap)] = 0.0
+    worst = float(gap.max(initial=0.0))
+    if not is_equal:
+        how = f"differs by up to {worst:.3g}, tolerance {TOLERANCE:g}" if worst else "lacks values in other places"
+        raise _mismatch(tensor, how, worst)
+    return worst
+
+
+def _mismatch(tensor: Tensor, how: str, worst: float | None = None) -> StartError:
+    message = f"the golden request is answered differently: output '{tensor.name}' {how}"
+    return StartError(message, kind="golden_mismatch", output=tensor.name, how=how, worst=worst)
 
 
 def agree(one: Array, other: Array) -> bool:

@@ -1,5 +1,6 @@
 """Bring one deployment closer to what is desired. Only this task writes what is observed of it."""
 
+from http.client import HTTPException
 from pathlib import Path
 
 import structlog
@@ -13,6 +14,7 @@ from apps.deployments.plan import Plan, plan
 from apps.targets.models import Target
 from apps.targets.services import open_secrets
 from worker.drivers.base import Driver
+from worker.drivers.golden import replay
 from worker.drivers.health import is_ready
 from worker.drivers.registry import open_driver
 from worker.errors import ToolError
@@ -60,7 +62,7 @@ def carry_out(deployment: Deployment, driver: Driver, todo: Plan, seen: dict[str
     for index in todo.start:
         start_replica(deployment, driver, rows[index], seen.get(rows[index].name))
     for index in todo.probe:
-        probe(deployment, rows[index], seen[rows[index].name])
+        probe(deployment, driver, rows[index], seen[rows[index].name])
     for name in todo.remove:
         remove_replica(deployment, driver, name)
     observing.forget_surplus(deployment, list(seen))
@@ -101,10 +103,30 @@ def note_exit_of(deployment: Deployment, row: Replica, status: ReplicaStatus | N
         observing.note_exit(row, kind=status.kind or "crashed", reason=reason.to_json(), log=status.log)
 
 
-def probe(deployment: Deployment, row: Replica, status: ReplicaStatus) -> None:
+def probe(deployment: Deployment, driver: Driver, row: Replica, status: ReplicaStatus) -> None:
     secret = observing.replica_secret(row)
     ready = bool(status.address) and is_ready(status.address, secret, deployment.release.subject)
-    observing.note_probe(row, is_ready=ready)
+    if ready and row.healthy_since is None:
+        ready = answers_as_examined(deployment, driver, row, status.address)
+    if ready is not None:
+        observing.note_probe(row, is_ready=ready)
+
+
+def answers_as_examined(deployment: Deployment, driver: Driver, row: Replica, address: str) -> bool | None:
+    """Ask a replica that has just become ready its golden sample; one that answers differently is stopped (None)."""
+    version = deployment.release.version
+    if not version.golden.get("response"):
+        return True
+    try:
+        detail = replay(address, observing.replica_secret(row), version.model.name, version.golden, row.index)
+    except (OSError, HTTPException):
+        return False
+    except ToolError as error:
+        observing.note_exit(row, kind=error.kind, reason=error.message.to_json(), log=error.log)
+        driver.stop(row.name, drain_seconds=0.0)
+        return None
+    observing.note_event(deployment, "golden", detail.to_json())
+    return True
 
 
 def remove_replica(deployment: Deployment, driver: Driver, name: str) -> None:

@@ -7,12 +7,14 @@ import subprocess
 import sys
 import threading
 import time
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 
 import pytest
 
-from tests.worker.builders.making import make_spec
+from tests.worker.builders.making import GOLDEN, make_spec
+from worker import sandbox
 from worker.builders.base import BuildSettings
 from worker.builders.environment import EnvironmentBuilder
 from worker.builders.locking import lock, pin
@@ -22,6 +24,8 @@ from worker.errors import ToolError
 from worker.specs import BuildResult
 
 PURE = ("packaging==" + version("packaging"),)
+walled = pytest.mark.skipif(sandbox.strongest() is None, reason="this machine has no sandbox")
+SERVING = ("onnxruntime==" + version("onnxruntime"),)
 
 
 @pytest.fixture(scope="session")
@@ -29,7 +33,8 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> BuildSettings:
     """Offline where the cache has everything, so that the tests need no network on a machine that has run them."""
     offline = BuildSettings(offline=True)
     try:
-        lock(pin(PURE), tmp_path_factory.mktemp("probe"), offline)
+        for requirements in (PURE, SERVING):
+            lock(pin(requirements), tmp_path_factory.mktemp("probe"), offline)
     except ToolError:
         return BuildSettings()
     return offline
@@ -42,17 +47,46 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def first(settings: BuildSettings, home: Path) -> BuildResult:
-    return EnvironmentBuilder(settings).build(make_spec(home, PURE), home)
+    return EnvironmentBuilder(settings).build(make_spec(home, SERVING), home)
 
 
 def test_a_build_reports_its_places_digests_and_steps(first: BuildResult, home: Path) -> None:
     assert first.location == str(home / "bundles" / first.digest)
     assert first.environment == str(home / "environments" / first.lock_digest)
-    assert [step.name for step in first.steps] == ["lock", "environment", "bundle"]
+    assert [step.name for step in first.steps][:3] == ["lock", "environment", "bundle"]
+
+
+@walled
+def test_what_was_packed_has_answered_its_golden_sample(first: BuildResult) -> None:
+    assert first.steps[-1].name == "golden"
+    assert str(first.steps[-1].detail) == "The golden sample is answered exactly as when it was examined"
+
+
+@walled
+def test_a_model_that_answers_its_golden_sample_differently_is_not_built(
+    first: BuildResult, settings: BuildSettings, home: Path
+) -> None:
+    spec = make_spec(home, SERVING)
+    golden = {
+        "request": GOLDEN["request"],
+        "response": {"outputs": [{**GOLDEN["response"]["outputs"][0], "data": [2.0, 4.5]}]},
+    }
+    with pytest.raises(ToolError, match=r"output y differs by up to 0\.5, tolerance 0\.0001") as caught:
+        EnvironmentBuilder(settings).build(replace(spec, golden=golden), home)
+    assert (caught.value.kind, caught.value.permanent) == ("golden_mismatch", True)
+
+
+@walled
+def test_a_model_that_does_not_load_is_told_so_by_the_build(
+    first: BuildResult, settings: BuildSettings, home: Path
+) -> None:
+    with pytest.raises(ToolError, match="does not start: the environment lacks what the format xgboost needs") as caught:
+        EnvironmentBuilder(settings).build(replace(make_spec(home, SERVING), format="xgboost"), home)
+    assert caught.value.kind == "refused_model"
 
 
 def test_the_environment_holds_the_runtimes_packages_at_this_processs_versions(first: BuildResult) -> None:
-    code = "import httptools, numpy, orjson, uvloop, packaging; print(numpy.__version__)"
+    code = "import httptools, numpy, orjson, uvloop, onnxruntime; print(numpy.__version__)"
     python = Path(first.environment, "bin", "python")
     done = subprocess.run([python, "-I", "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == version("numpy")
@@ -68,7 +102,7 @@ def test_every_package_is_locked_by_hash(first: BuildResult, home: Path) -> None
 
 def test_building_again_costs_next_to_nothing(first: BuildResult, settings: BuildSettings, home: Path) -> None:
     started = time.monotonic()
-    again = EnvironmentBuilder(settings).build(make_spec(home, PURE), home)
+    again = EnvironmentBuilder(settings).build(make_spec(home, SERVING), home)
     assert time.monotonic() - started < 1.0
     assert (again.digest, again.environment) == (first.digest, first.environment)
 

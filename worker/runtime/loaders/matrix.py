@@ -17,10 +17,13 @@ def as_matrix(inputs: Sequence[Array], dtype: DTypeLike) -> Array:
 
 
 def fit_output(values: Any, tensor: Tensor) -> Array:
-    """The library's answer in the rank that the signature promises: [rows] and [rows, 1] are the same numbers."""
+    """The library's answer in the rank that the signature promises: [rows] and [rows, 1] are the same numbers.
+
+    A few give one row without its first dimension.
+    """
     array: Array = values.toarray() if hasattr(values, "toarray") else np.asarray(values)  # some answer sparse
     if array.ndim == len(tensor.shape):
         return array
     if array.ndim == 1:
-        return array.reshape(len(array), 1)
+        return array.reshape(-1, tensor.shape[1] if tensor.shape[1] > 0 else 1)
     return array.reshape(-1) if array.shape[1:] == (1,) else array
