@@ -83,7 +83,7 @@ def mixed_table(rows: int = 60) -> np.ndarray:
     """Two columns of numbers and two of words, as a table of objects."""
     rng = np.random.default_rng(0)
     table = np.empty((rows, 4), dtype=object)
-    table[:, 0] = rng.normal(size=rows)
+    table[:, 0] = rng.normal(size=rows).astype(np.float32).astype(float)
     table[:, 1] = rng.integers(18, 80, size=rows).astype(float)
     table[:, 2] = rng.choice(["red", "green", "blue"], size=rows)
     table[:, 3] = rng.choice(["north", "south"], size=rows)

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from worker.inspection.probes import columns, samples
+from worker.inspection.probes import columns, points, samples
 from worker.inspection.probes.estimators import Estimator, parts_of
 from worker.inspection.probes.models import DTYPES, Arrays
 from worker.inspection.probes.samples import Landscape
@@ -13,20 +13,7 @@ from worker.inspection.probes.samples import Landscape
 SPLITS = 5000
 
 # Attributes that hold one value, or rows of values, for each input column.
-_PLACES = (
-    "mean_",
-    "center_",
-    "theta_",
-    "means_",
-    "cluster_centers_",
-    "subcluster_centers_",
-    "support_vectors_",
-    "quantiles_",
-    "_fit_X",
-    "X_train_",
-    "X_fit_",
-)
-_POINTS = _PLACES[3:]  # those that are rows of input
+_PLACES = ("mean_", "center_", "theta_", *points.POINTS)
 _SPREADS = (1.0, 0.3, 0.0)
 
 
@@ -53,10 +40,14 @@ def _make(model: Estimator, count: int, spread: float) -> Arrays:
     if columns.reads_labels(first):
         return {columns.INPUT: np.resize(np.asarray(first.classes_), count).astype(DTYPES[model.inputs[0].datatype])}
     width = len(model.inputs) if len(model.inputs) > 1 else model.inputs[0].shape[1]
-    land = _landscape(model.model, first, width)
-    land.spread = spread
-    table = samples.rows(land, count, missing=hasattr(first, "_predictors")).astype(object)
-    _fill_known_values(first, table, range(width))
+    known = points.known_rows(model.model)
+    if spread == 0.0 and known is not None:
+        table = known
+    else:
+        land = replace(_landscape(model.model, first, width), spread=spread)
+        table = samples.rows(land, count, missing=hasattr(first, "_predictors")).astype(object)
+        _fill_known_values(first, table, range(width))
+        table = table if known is None or known.shape[1] != width else np.concatenate([table, known])
     if len(model.inputs) > 1:
         pairs = zip(model.inputs, table.T, strict=True)
         return {t.name: _typed(values.reshape(-1, 1), t.datatype) for t, values in pairs}
@@ -100,36 +91,25 @@ def _fill(categories: list[list[Any]], table: np.ndarray, indices: Any, rng: np.
 
 
 def _landscape(model: Any, first: Any, width: int) -> Landscape:
-    """What the input looks like, from the step that sees it; splits and points of later steps are led back to it."""
+    """What the input looks like, from the step that sees it; splits of later steps are led back to it."""
     is_direct = not hasattr(model, "steps") or len(model.steps) == 1
     splits = [split for part in parts_of(model) for split in _splits(part)][:SPLITS]
-    points = next((found for part in parts_of(model) if (found := _points(part, width)) is not None), None)
     if hasattr(first, "transformers_"):
         return _columns_landscape(first, width, splits)
     found = _remembered(first, width)
     if found is None:
-        land = samples.plain(width, splits if is_direct else [])
-        return replace(land, known=points if is_direct else None)
+        return samples.plain(width, splits if is_direct else [])
     center, scale = found
     if is_direct:
-        return Landscape(center, scale, splits, points)
+        return Landscape(center, scale, splits)
     if not _is_linear(first):
-        return Landscape(center, scale, [], _points(first, width))
+        return Landscape(center, scale, [])
     beside = [(column, center[column] + scale[column] * value) for column, value in splits if column < width]
-    return Landscape(center, scale, beside, None if points is None else center + scale * points)
+    return Landscape(center, scale, beside)
 
 
 def _is_linear(step: Any) -> bool:
     return hasattr(step, "scale_") and (hasattr(step, "mean_") or hasattr(step, "center_"))
-
-
-def _points(part: Any, width: int) -> np.ndarray | None:
-    """Rows of input that a part remembers."""
-    for name in _POINTS:
-        array = _table(getattr(part, name, None), width)
-        if array is not None and len(array):
-            return array
-    return None
 
 
 def _columns_landscape(first: Any, width: int, splits: list[tuple[int, float]]) -> Landscape:
@@ -154,7 +134,7 @@ def _remembered(part: Any, width: int) -> tuple[np.ndarray, np.ndarray] | None:
     if np.shape(getattr(part, "data_range_", ())) == (width,):
         return part.data_min_ + part.data_range_ / 2, np.where(part.data_range_ > 0, part.data_range_ / 4, 0.5)
     for name in _PLACES:
-        array = _table(getattr(part, name, None), width)
+        array = points.table_of(getattr(part, name, None), width)
         if array is None:
             continue
         spread = getattr(part, "scale_", None) if name in ("mean_", "center_") else None
@@ -162,17 +142,6 @@ def _remembered(part: Any, width: int) -> tuple[np.ndarray, np.ndarray] | None:
         scale = np.asarray(spread, dtype=float) if has_spread else array.std(axis=0)
         return array.mean(axis=0), np.where(scale > 0, scale, np.maximum(np.abs(array.mean(axis=0)) / 2, 0.5))
     return None
-
-
-def _table(value: Any, width: int) -> np.ndarray | None:
-    """Rows of ``width`` numbers, if the value holds such."""
-    if hasattr(value, "toarray"):
-        value = value.toarray()
-    try:
-        array = np.atleast_2d(np.asarray(value, dtype=float))
-    except (TypeError, ValueError):
-        return None
-    return array if value is not None and array.ndim == 2 and array.shape[1] == width else None
 
 
 def _splits(part: Any) -> list[tuple[int, float]]:

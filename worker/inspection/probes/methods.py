@@ -42,4 +42,7 @@ def ask(model: Any, method: str, table: Any) -> dict[str, np.ndarray]:
     answer = getattr(model, method)(table)
     if method == "kneighbors":
         return {"distances": np.asarray(answer[0]), "indices": np.asarray(answer[1])}
-    return {"output": np.asarray(answer.toarray() if hasattr(answer, "toarray") else answer)}
+    output = np.asarray(answer.toarray() if hasattr(answer, "toarray") else answer)
+    if output.ndim == 1 and len(output) != len(table):  # a few give one row without its first dimension
+        output = output.reshape(len(table), -1)
+    return {"output": output}

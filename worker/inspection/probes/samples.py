@@ -23,8 +23,7 @@ class Landscape:
     center: np.ndarray
     scale: np.ndarray
     splits: list[tuple[int, float]]
-    known: np.ndarray | None = None  # rows that it has seen, or that lie at its own points
-    spread: float = 1.0  # how far around the centre, in scales; 0 for known rows alone
+    spread: float = 1.0  # how far around the centre, in scales
 
 
 def plain(width: int, splits: list[tuple[int, float]]) -> Landscape:
@@ -39,7 +38,7 @@ def plain(width: int, splits: list[tuple[int, float]]) -> Landscape:
 
 
 def rows(land: Landscape, count: int, *, missing: bool = False) -> np.ndarray:
-    """So many rows of float32 scattered around the centre, every third on or just beside splits; then known rows.
+    """So many rows of float32 scattered around the centre, every third on or just beside splits.
 
     With ``missing`` some values are absent (NaN).
     """
@@ -47,14 +46,11 @@ def rows(land: Landscape, count: int, *, missing: bool = False) -> np.ndarray:
     table = land.center + land.scale * land.spread * rng.normal(size=(count, len(land.center)))
     table = table.astype(np.float32)
     known = [(column, value) for column, value in land.splits if column < len(land.center) and np.isfinite(value)]
-    if known and land.spread:
+    if known:
         for row in range(0, count, 3):
             for index in rng.integers(0, len(known), size=max(1, len(land.center) // 2)):
                 column, value = known[index]
                 table[row, column] = _beside(value, rng)
-    if land.known is not None:
-        chosen = land.known[rng.permutation(len(land.known))[:KNOWN]].astype(np.float32)
-        table = np.concatenate([table, chosen]) if land.spread else chosen
     table = np.nan_to_num(np.clip(table, -1e30, 1e30))
     if missing:
         table[1::6, :: max(2, len(land.center) // 3)] = np.nan
