@@ -58,7 +58,7 @@ class Section:
 def compare(left: ModelVersion, right: ModelVersion) -> list[Section]:
     """Everything there is to compare, section by section; those of which neither version has anything are left out."""
     sections = [
-        Section("about", _("Who, when and what"), list(_rows(ABOUT, left, right))),
+        Section("about", _("Who, when and what"), [*_rows(ABOUT, left, right), _digest(left, right)]),
         Section("signature", _("Signature"), _signature(left, right)),
         Section("profile", _("Size and profile"), _figures(_profile(left), _profile(right))),
         Section("parity", _("Parity of the converted file"), _figures(_parity(left), _parity(right))),
@@ -113,7 +113,6 @@ ABOUT: tuple[tuple[Callable[[], Text], Callable[[ModelVersion], Any]], ...] = (
     (lambda: _("When"), lambda version: f"{version.created_at:%Y-%m-%d %H:%M} UTC"),
     (lambda: _("With the key"), lambda version: version.key.name if version.key else ""),
     (lambda: _("Made from"), lambda version: version.parent or ""),
-    (lambda: _("Digest"), lambda version: version.digest),
     (lambda: _("What is new"), lambda version: version.description),
 )
 
@@ -123,6 +122,10 @@ def _rows(facts: Iterable[Any], left: ModelVersion, right: ModelVersion) -> Iter
         row = Row(str(title()), str(read(left)), str(read(right)))
         if row.left or row.right:
             yield row
+
+
+def _digest(left: ModelVersion, right: ModelVersion) -> Row:
+    return Row(_("Digest"), left.digest[:12], right.digest[:12], differs=left.digest != right.digest)
 
 
 def _signature(left: ModelVersion, right: ModelVersion) -> list[Row]:
@@ -184,7 +187,9 @@ def _shown(fact: tuple[float, str] | None) -> str:
     if fact is None:
         return ""
     value, unit = fact
-    return str(filesizeformat(value)) if unit == "bytes" else f"{value:.3g} {unit}".strip()
+    if unit == "bytes":
+        return str(filesizeformat(value))
+    return f"{value:,.0f} {unit}".strip() if abs(value) >= 1000 else f"{value:.3g} {unit}".strip()
 
 
 def _moved(left: tuple[float, str] | None, right: tuple[float, str] | None) -> str:
@@ -192,7 +197,7 @@ def _moved(left: tuple[float, str] | None, right: tuple[float, str] | None) -> s
     if left is None or right is None or not left[0] or left[0] == right[0]:
         return ""
     share = (right[0] - left[0]) / abs(left[0]) * 100
-    return f"{share:+.0f} %" if abs(share) >= 0.5 else "±0 %"
+    return f"{share:+.0f} %".replace("-", "−") if abs(share) >= 0.5 else "±0 %"
 
 
 def _files(left: ModelVersion, right: ModelVersion) -> list[Row]:

@@ -26,7 +26,7 @@ from apps.library.models import MLModel, ModelVersion
 
 PAGE_SIZE = 30
 ORDERINGS = (
-    ("", gettext_lazy("Best fit first")),
+    ("", gettext_lazy("Best fit, latest change")),
     ("-updated", gettext_lazy("Latest change")),
     ("name", gettext_lazy("Name")),
     ("-created", gettext_lazy("Newest")),
