@@ -8,12 +8,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from boto3.s3.transfer import TransferConfig
 from botocore.exceptions import ClientError, EndpointConnectionError
 from moto.server import ThreadedMotoServer
 
 from apps.core.errors import Missing, StateConflict, Unavailable
 from apps.library import partial
 from apps.library.store import DamagedArtifact, Store, multipart, open_store, tally
+from apps.library.store import bucket as bucket_store
 from apps.library.store.base import key_of
 
 DATA = b"weights" * 1000
@@ -253,6 +255,17 @@ def test_a_part_that_somebody_else_replaced_is_noticed(bucket: Store, small_part
         with pytest.raises(ClientError, match="InvalidPart"):
             draft.seal()
     assert finish(bucket, "one") == hashlib.sha256(BLOCK * 5 + b"!" * FIVE).hexdigest()
+
+
+def test_what_one_call_cannot_copy_is_copied_in_parts(
+    bucket: Store, small_parts: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    by_fives = TransferConfig(multipart_threshold=FIVE, multipart_chunksize=FIVE)
+    monkeypatch.setattr(bucket_store, "_COPY", by_fives)
+    feed(bucket, "one", 11)
+    digest = finish(bucket, "one")
+    assert digest == hashlib.sha256(BLOCK * 11).hexdigest()
+    assert bucket.fetch_verified(digest, tmp_path).stat().st_size == 11 << 20
 
 
 def test_large_uploads_have_large_parts(bucket: Store) -> None:
