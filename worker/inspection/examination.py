@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from worker import sandbox
-from worker.inspection import allowlist, intake, outcomes, probing, safety, serving
+from worker.inspection import allowlist, intake, outcomes, probing, safety, second_opinion, serving
 from worker.inspection.environments import TITLES, Environments
 from worker.inspection.probing import Event, Garbled
 from worker.inspection.refusals import Refusal
@@ -81,8 +81,19 @@ class _Examination:
         return (yield from self._check("safety", self._judge))
 
     def _judge(self) -> Evidence:
-        self.safe = safety.judge(self.found, self.spec.excepted)
-        return Evidence("safety", "passed", self.safe.summary, details={"tier": self.safe.tier, **self.safe.details})
+        try:
+            self.safe = safety.judge(self.found, self.spec.excepted)
+        except Refusal as refusal:
+            if "exception" in refusal.details:  # people may yet decide on it
+                refusal.details = {**refusal.details, **self._second_opinion()}
+            raise
+        details = {"tier": self.safe.tier, **self.safe.details, **(self._second_opinion() if self.safe.tier else {})}
+        return Evidence("safety", "passed", self.safe.summary, details=details)
+
+    def _second_opinion(self) -> Facts:
+        """What another scanner says, for people to read; it changes no verdict."""
+        said = second_opinion.ask(self.found.model.path)
+        return {"second_opinion": said} if said else {}
 
     def sandbox(self) -> Steps:
         return (yield from self._check("sandbox", self._choose_wall)) and (yield from self._bring_libraries())
