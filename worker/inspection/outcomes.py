@@ -106,7 +106,9 @@ _REASONS: dict[str, tuple[str, str]] = {
     ),
     "unconvertible": (gettext_noop("It cannot be converted to ONNX: %(error)s. It is served in its own format."), ""),
     "no_parity": (
-        gettext_noop("Converted to ONNX it answers differently (up to %(worst)s apart); it stays in its own format."),
+        gettext_noop(
+            "Converted to ONNX it answers differently (up to %(worst)s apart, in %(where)s); it stays in its own form."
+        ),
         "",
     ),
     "other_ties": (
@@ -213,7 +215,8 @@ def _details(facts: Mapping[str, Any]) -> dict[str, Any]:
 def _explain(code: str, facts: Mapping[str, Any]) -> tuple[Message, Message | None]:
     reason, advice = _REASONS.get(code, _REASONS["garbled"])
     parity = facts.get("onnx_parity")
-    shown = {**facts, "worst": _short((parity if isinstance(parity, dict) else {}).get("max_abs_diff"))}
+    known = parity if isinstance(parity, dict) else {}
+    shown = {**facts, "worst": _short(known.get("max_abs_diff")), "where": _where(known)}
     if isinstance(shown.get("names"), list):
         shown["names"] = ", ".join(str(name) for name in shown["names"][:5])
     return _message(reason, shown), _message(advice, shown) if advice else None
@@ -232,6 +235,11 @@ def _message(text: str, facts: Mapping[str, Any]) -> Message:
 
 def _short(number: Any) -> str:
     return f"{number:.2g}" if isinstance(number, int | float) else "?"
+
+
+def _where(parity: Mapping[str, Any]) -> str:
+    """The output that is furthest off, or that is not there at all."""
+    return str(parity.get("where") or parity.get("missing") or "?")[:80]
 
 
 def _say_load(facts: Mapping[str, Any]) -> Message:
@@ -260,9 +268,12 @@ def _say_convert(facts: Mapping[str, Any]) -> Message:
     shown = {
         "served": facts.get("served"),
         "samples": parity.get("samples"),
-        "worst": _short(parity.get("max_abs_diff")),
     }
-    return Message(gettext_noop("Served as %(served)s: %(samples)s samples, at most %(worst)s apart"), shown)
+    if not parity.get("max_abs_diff"):
+        return Message(gettext_noop("Served as %(served)s: %(samples)s samples, answered exactly the same"), shown)
+    shown |= {"worst": _short(parity["max_abs_diff"]), "where": _where(parity)}
+    words = gettext_noop("Served as %(served)s: %(samples)s samples, at most %(worst)s apart, in %(where)s")
+    return Message(words, shown)
 
 
 def _say_profile(facts: Mapping[str, Any]) -> Message:
