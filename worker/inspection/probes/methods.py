@@ -12,13 +12,13 @@ METHODS = ("predict", "transform", "score_samples", "mahalanobis", "kneighbors")
 
 def method_of(model: Any) -> str:
     """The method that is served; a Failure that says what to train instead where there is none."""
-    found = next((name for name in METHODS if hasattr(model, name)), "")
-    if found:
-        return found
     last = last_step(model)
     kind = type(last).__name__
     if getattr(last, "novelty", None) is False:
         raise Failure("not_novelty", kind=kind)
+    found = next((name for name in METHODS if hasattr(model, name)), "")
+    if found:
+        return found
     if hasattr(last, "embedding_"):
         raise Failure("only_places", kind=kind)
     if hasattr(last, "fit_predict") or hasattr(last, "row_labels_"):
