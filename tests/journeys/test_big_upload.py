@@ -87,6 +87,39 @@ def test_a_large_file_arrives_whole_over_a_bad_line(
     expect_kept(far_dana, slipway, weights)
 
 
+def test_a_folder_keeps_its_names_dropped_or_chosen(dana: Visitor, tmp_path: Path) -> None:
+    folder = tmp_path / "tide-model"
+    (folder / "data").mkdir(parents=True)
+    (folder / ".git").mkdir()
+    for name in ("MLmodel", "data/model.pkl", ".git/HEAD", ".DS_Store"):
+        (folder / name).write_bytes(b"not looked into here")
+    (folder / "data" / "__init__.py").touch()
+    dana.go(f"{steps.ROOM}/upload/")
+    names = dana.page.locator("[data-files] [data-state=done] [data-name]")
+    for bring in (drop_folder, choose_folder):
+        dana.page.reload()
+        bring(dana, folder)
+        expect(names).to_have_count(2)
+        assert set(names.all_text_contents()) == {"tide-model/MLmodel", "tide-model/data/model.pkl"}
+        expect(dana.page.get_by_label("Model", exact=True)).to_have_value("tide-model")
+
+
+def drop_folder(dana: Visitor, folder: Path) -> None:
+    """As from a file manager: the browser itself reads the folder."""
+    zone = dana.page.locator("[data-drop]").bounding_box()
+    assert zone
+    devtools = dana.context.new_cdp_session(dana.page)
+    data = {"items": [], "files": [str(folder)], "dragOperationsMask": 1}
+    for deed in ("dragEnter", "dragOver", "drop"):
+        place = {"x": zone["x"] + 40, "y": zone["y"] + 40}
+        devtools.send("Input.dispatchDragEvent", {"type": deed, **place, "data": data})
+    devtools.detach()
+
+
+def choose_folder(dana: Visitor, folder: Path) -> None:
+    dana.page.set_input_files("#upload-folder", folder)
+
+
 def expect_kept(dana: Visitor, slipway: Stack, weights: Path) -> None:
     """The version's page names the digest, and the store holds exactly the bytes that were sent."""
     dana.press("Create version")

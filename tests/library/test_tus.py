@@ -4,9 +4,11 @@ import base64
 import errno
 import hashlib
 import os
+import shutil
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -175,6 +177,15 @@ def test_a_quota_is_reserved_up_front_and_exact(cast: Cast, dana: APIClient) -> 
     assert quota.used_bytes(cast.project) == 1000
     assert dana.delete(first, headers=RESUMABLE).status_code == 204
     assert begin(dana, 600).status_code == 201
+
+
+def test_a_disk_is_promised_once(dana: APIClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shutil, "disk_usage", lambda _path: SimpleNamespace(free=1000))
+    address = begin(dana, 600)["Location"]
+    refusal = begin(dana, 401)
+    assert (refusal.status_code, "disk has only 400" in refusal.json()["detail"]) == (503, True)
+    send(dana, address, 0, DATA[:300])  # from here on the disk itself counts them
+    assert begin(dana, 700).status_code == 201
 
 
 def test_a_used_upload_counts_once(cast: Cast, dana: APIClient) -> None:
