@@ -39,6 +39,9 @@ FACTS = {
     "onnx_parity": _("parity of ONNX"),
     "samples": _("samples"),
     "max_abs_diff": _("largest difference"),
+    "where": _("found in output"),
+    "row": _("found in row"),
+    "ties": _("rows where a tie is decided differently"),
     "tolerance": _("tolerance"),
     "label_agreement": _("share of equal labels"),
     "passed": _("within tolerance"),
@@ -51,5 +54,8 @@ FACTS = {
     "latency_ms": _("latency (ms)"),
     "batch_8": _("8 rows"),
     "batch_32": _("32 rows"),
+    "throughput": _("throughput on one core"),
+    "rows_per_second": _("rows per second"),
+    "rows": _("rows in a call"),
     "requirements": _("packages"),
 }

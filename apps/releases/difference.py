@@ -33,6 +33,8 @@ def differences(new: ModelVersion, old: ModelVersion | None) -> list[Difference]
         (_("Outputs"), lambda v: tensors(v, "outputs")),
         (_("Size"), lambda v: filesizeformat(v.size)),
         (_("Latency of one call"), lambda v: latency(v)),
+        (_("Throughput on one core"), throughput),
+        (_("Memory once loaded"), memory),
         (_("Parity with the original"), parity),
         (_("Packages"), lambda v: ", ".join(v.requirements) or "–"),
         (_("Uploaded by"), lambda v: str(v.uploaded_by)),
@@ -53,12 +55,28 @@ def latency(version: ModelVersion) -> str:
     return _("%(p50).3g ms median, %(p99).3g ms p99") % {"p50": measured["p50"], "p99": measured.get("p99", 0)}
 
 
+def throughput(version: ModelVersion) -> str:
+    measured: dict[str, Any] = version.profile.get("throughput") or {}
+    if not measured.get("rows_per_second"):
+        return "–"
+    return _("%(rate)s rows a second") % {"rate": f"{measured['rows_per_second']:,.0f}"}
+
+
+def memory(version: ModelVersion) -> str:
+    used = version.profile.get("memory_bytes")
+    return filesizeformat(used) if used else "–"
+
+
 def parity(version: ModelVersion) -> str:
     seen = version.parity
     if "max_abs_diff" not in seen:
         return _("served as uploaded")
-    return _("worst deviation %(worst).2g over %(samples)s samples") % {
+    words = _("worst deviation %(worst).2g over %(samples)s samples")
+    if seen.get("where"):
+        words = _("worst deviation %(worst).2g over %(samples)s samples, in %(where)s")
+    return words % {
         "worst": seen["max_abs_diff"],
+        "where": seen.get("where"),
         "samples": seen.get("samples", "?"),
     }
 

@@ -49,6 +49,10 @@ def test_a_sound_file_is_ready_and_is_served_as_it_came(upload_version: Make, tm
     assert (version.signature or {})["inputs"] == [{"name": "x", "datatype": "FP32", "shape": [-1, 4]}]
     assert fetch_served(version, tmp_path).path.read_bytes() == data
     assert version.profile["latency_ms"]["p50"] > 0
+    assert version.profile["throughput"]["rows_per_second"] > 100
+    packages = {package["name"]: package for package in version.profile["packages"]}
+    assert packages["onnxruntime"]["licence"] == "MIT License"
+    assert {"numpy", "httptools", "orjson", "protobuf"} < packages.keys()
     assert {"failed", "waiting", "running"}.isdisjoint(states(version).values())
     examine(version.pk)  # rung for twice
     assert version.checks.count() == len(states(version))

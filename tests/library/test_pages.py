@@ -50,7 +50,10 @@ def accepted(upload_version: Make, tmp_path: Any) -> ModelVersion:
     converted = tmp_path / "model.onnx"
     converted.write_bytes(ONNX)
     latency = {"p50": 0.0098, "p99": 0.02, "batch_8": 0.03, "batch_32": 0.1}
-    return library.finish_examination(version, {**ACCEPTED, "profile": {"latency_ms": latency}}, converted)
+    package = {"name": "onnxruntime", "version": "1.23.2", "licence": "MIT License"}
+    throughput = {"rows_per_second": 41234.5, "rows": 32}
+    profile = {"latency_ms": latency, "throughput": throughput, "packages": [package]}
+    return library.finish_examination(version, {**ACCEPTED, "profile": profile}, converted)
 
 
 @pytest.mark.parametrize("name", ["vic", "dana", "rhea", "omar", "ada"])
@@ -224,7 +227,9 @@ def test_the_tabs_tell_what_was_found(browser: Browser, upload_version: Make, ac
     upload_version(parent=accepted)
     client = browser("vic")
     assert "n × 64" in page(client, f"{BASE}/models/digits/1/tab/signature/")
-    assert 'data-chart="latency-figure"' in page(client, f"{BASE}/models/digits/1/tab/profile/")
+    text = page(client, f"{BASE}/models/digits/1/tab/profile/")
+    assert 'data-chart="latency-figure"' in text
+    assert all(words in text for words in ("41,234", "rows/s", "32 rows in a call", "MIT License", "1.7.2"))
     lineage = page(client, f"{BASE}/models/digits/1/tab/lineage/")
     for words in ("Dana", "digits.skops", "model.onnx", "This is what runs.", "digits v2"):
         assert words in lineage

@@ -13,6 +13,7 @@ from apps.library import services as library
 from apps.library.files import fetch_sources
 from apps.library.models import ModelVersion
 from worker.builders.base import BuildSettings
+from worker.builders.packages import list_packages
 from worker.errors import ToolError
 from worker.inspection import examine as inspect
 from worker.inspection.environments import Environments
@@ -60,6 +61,7 @@ def _environments() -> Environments:
 
 def _write_down(version: ModelVersion, finding: Evidence | Verdict) -> None:
     if isinstance(finding, Verdict):
-        library.finish_examination(version, asdict(finding), finding.served_path)
+        profile = {**finding.profile, "packages": list_packages(finding.requirements) if finding.accepted else []}
+        library.finish_examination(version, {**asdict(finding), "profile": profile}, finding.served_path)
     else:
         library.record_check(version, asdict(finding))
