@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from functools import partial
 
 import django
 from django.core.management import call_command
@@ -49,7 +50,7 @@ def reserve_at_once() -> int:
             return False
         return True
 
-    return sum(run_at_once([lambda number=number: reserve(number) for number in range(CROWD)]))
+    return sum(run_at_once([partial(reserve, number) for number in range(CROWD)]))
 
 
 def bring_and_collect() -> int:

@@ -33,7 +33,7 @@ from apps.library.store.base import (
 from apps.library.store.multipart import PART, BucketDraft
 
 _TRANSFER = TransferConfig(multipart_threshold=PART, multipart_chunksize=PART, max_concurrency=4)
-_COPY = TransferConfig(multipart_threshold=5 << 30, multipart_chunksize=512 << 20)  # one call copies 5 GiB at most
+_COPY = TransferConfig(multipart_threshold=256 << 20, multipart_chunksize=256 << 20)  # many short calls, side by side
 _TIMES = Config(connect_timeout=5, read_timeout=60, retries={"mode": "standard", "max_attempts": 4})
 _INCOMING = "incoming/"
 
