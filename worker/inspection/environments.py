@@ -15,7 +15,7 @@ from worker.builders.venvs import ensure_environment
 TITLES = {"torch": "PyTorch", "tensorflow": "TensorFlow"}
 
 _OWN = {
-    "torch": ("torch==2.13.0", "onnxscript==0.7.2"),
+    "torch": ("torch==2.13.0", "onnxscript==0.7.2", "keras==3.15.1", "h5py==3.14.0"),  # Keras runs on PyTorch here
     "tensorflow": ("tensorflow-cpu==2.21.0", "tf2onnx==1.17.0"),
 }
 _SHARED = ("numpy", "onnx", "onnxruntime")  # what the probes import themselves, at the versions of this process

@@ -231,7 +231,7 @@ class _Examination:
         """
         try:
             environment = self.environment if probe == "converting" else None
-            readable = [Path(request["path"])]
+            readable = [self.found.readable if probe == "converting" else Path(request["path"])]
             for event in probing.run(probe, request, folder, readable, self._limits, self.wall, environment):
                 if isinstance(event, Outcome):
                     return (yield from self._crash(event, retry_from))

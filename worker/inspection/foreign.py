@@ -5,7 +5,8 @@ from worker.specs import Message, gettext_noop
 
 ACCEPTED = (
     "ONNX (also with weights in other files), scikit-learn (skops, joblib, pickle), XGBoost (JSON, UBJSON),"
-    " LightGBM (text), TorchScript, torch.export (.pt2), MLflow folders of the first four"
+    " LightGBM (text), TorchScript, torch.export (.pt2), Keras,"
+    " TensorFlow SavedModel, MLflow folders of the first four"
 )
 
 _TO_ONNX_TORCH = gettext_noop(
@@ -36,13 +37,11 @@ FORMATS: dict[str, tuple[str, str]] = {
         gettext_noop("This is a safetensors file: it holds weights, but not how to compute with them."),
         gettext_noop("Load the weights into the model and export the whole to ONNX."),
     ),
-    "hdf5": (gettext_noop("This is an HDF5 file, as older Keras versions write it."), _TO_ONNX_TF),
-    "keras": (
-        gettext_noop("This is a Keras file."),
-        gettext_noop("Export it with model.export('model.onnx', format='onnx') and upload that file."),
+    "hdf5": (
+        gettext_noop("This is an HDF5 file without a whole Keras model."),
+        gettext_noop("Save the model, not only its weights: model.save('model.keras')."),
     ),
     "keras_json": (gettext_noop("This is the description of a Keras model, without its weights."), _TO_ONNX_TF),
-    "tensorflow": (gettext_noop("This is a TensorFlow SavedModel."), _TO_ONNX_TF),
     "tensorflow_graph": (gettext_noop("This looks like a frozen TensorFlow graph."), _TO_ONNX_TF),
     "tfjs": (gettext_noop("This is a TensorFlow.js model."), _TO_ONNX_TF),
     "tflite": (

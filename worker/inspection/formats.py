@@ -154,8 +154,6 @@ def _look_into_zip(data: Buffer) -> str:
         return "keras"
     if names and all(name.endswith(".npy") for name in names):
         return "npz"
-    if any(name.endswith("saved_model.pb") for name in names):
-        return "tensorflow"
     return "mlpackage" if "Manifest.json" in names and any(name.endswith(".mlmodel") for name in names) else "zip"
 
 

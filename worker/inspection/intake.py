@@ -14,6 +14,7 @@ from worker.inspection import (
     onnx_external,
     onnx_files,
     safetensors_files,
+    tensorflow_files,
 )
 from worker.inspection.candidates import Candidate, view
 from worker.inspection.refusals import Refusal
@@ -39,6 +40,9 @@ ACCEPTED = {
     "lightgbm": Format("lightgbm", "lightgbm", "LightGBM (text)"),
     "torchscript": Format("torchscript", "pytorch", "TorchScript"),
     "torch_export": Format("torch_export", "pytorch", "torch.export (.pt2)"),
+    "tensorflow": Format("savedmodel", "tensorflow", "TensorFlow SavedModel"),
+    "keras": Format("keras", "keras", "Keras"),
+    "hdf5": Format("keras", "keras", "Keras (HDF5)"),
 }
 
 
@@ -60,6 +64,11 @@ class Intake:
         return self.mlflow.example if self.mlflow else None
 
     @property
+    def readable(self) -> Path:
+        """What the sandbox has to see: the file, or the folder where a format is one."""
+        return self.model.path.parent if self.model.kind == "tensorflow" else self.model.path
+
+    @property
     def columns(self) -> tuple[str, ...]:
         """Names of the inputs, for a model that has none itself."""
         return self.mlflow.columns if self.mlflow else ()
@@ -75,6 +84,8 @@ def take_in(files: Sequence[SourceFile], scratch: Path) -> Intake:
     if model.kind not in ACCEPTED:
         raise foreign.refuse(model.kind)
     outline, weights = _check_whole(model), ()
+    if model.kind == "tensorflow":
+        model, weights = tensorflow_files.assemble(model, found, scratch / "savedmodel")
     if outline.locations:
         model, weights = _bring_in(model, outline, found, scratch)
         outline = _check_whole(model)
@@ -102,12 +113,14 @@ def _mlflow_folder(found: list[Candidate]) -> mlflow_folders.Folder | None:
 def _beside(found: list[Candidate]) -> list[Candidate]:
     """Those that are no model: notes, and the files of weights that a model names."""
     weights = _weights_of(found)
+    graphs = [candidate for candidate in found if candidate.kind == "tensorflow"]
     return [
         candidate
         for candidate in found
         if candidate.kind in formats.TEXTS
         or (candidate.kind == "unknown" and _is_note(candidate))
         or candidate.name in weights
+        or any(tensorflow_files.belongs(graph, candidate) for graph in graphs if graph is not candidate)
     ]
 
 

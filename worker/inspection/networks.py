@@ -7,7 +7,7 @@ sandbox, compared, and served as that; the upload itself is never opened again.
 from collections.abc import Callable
 from typing import NamedTuple
 
-from worker.inspection import torch_files
+from worker.inspection import foreign, keras_files, tensorflow_files, torch_files
 from worker.inspection.candidates import view
 from worker.inspection.intake import Candidate
 from worker.specs import Message, gettext_noop
@@ -36,7 +36,33 @@ def _read_torch(candidate: Candidate) -> Reading:
     return Reading(Message(words, shown), {"operators": sorted(found.operators), "names": sorted(found.names)})
 
 
+def _read_saved_model(candidate: Candidate) -> Reading:
+    with view(candidate.path) as data:
+        found = tensorflow_files.read(data)
+    words = gettext_noop("%(nodes)d nodes, %(operators)d kinds of operators, all on the list")
+    shown = {"nodes": found.nodes, "operators": len(found.operators)}
+    return Reading(Message(words, shown), {"operators": sorted(found.operators), "written_by": found.version})
+
+
+def _read_keras(candidate: Candidate) -> Reading:
+    with view(candidate.path) as data:
+        names = keras_files.read_archive(data)
+    words = gettext_noop("%(names)d classes, all on the list of layers; the weights are looked through in the sandbox")
+    return Reading(Message(words, {"names": len(names)}), {"names": sorted(names)})
+
+
+def _read_hdf5(candidate: Candidate) -> Reading:
+    """HDF5 is not read here: only whether it can be one of Keras."""
+    with view(candidate.path) as data:
+        if data.find(b"model_config") < 0:
+            raise foreign.refuse("hdf5")
+    return Reading(Message(gettext_noop("HDF5 with a model of Keras; looked through in the sandbox before Keras")), {})
+
+
 KINDS = {
+    "tensorflow": Network("tensorflow", _read_saved_model),
+    "keras": Network("torch", _read_keras),
+    "hdf5": Network("torch", _read_hdf5),
     "torchscript": Network("torch", _read_torch),
     "torch_export": Network("torch", _read_torch),
 }

@@ -140,6 +140,25 @@ _REASONS: dict[str, tuple[str, str]] = {
         gettext_noop("Its answer is not a tensor or a plain collection of tensors, but %(kind)s."),
         gettext_noop("Return tensors, or export the model to ONNX."),
     ),
+    "no_signature": (
+        gettext_noop("The SavedModel has no serving signature, so nothing tells what goes in."),
+        gettext_noop("Save it with tf.saved_model.save(model, folder, signatures=…), or with model.export(folder)."),
+    ),
+    "hdf5": (
+        gettext_noop("The HDF5 file holds %(what)s, which no Keras file has."),
+        gettext_noop("Save the model again with model.save('model.keras') and upload the whole file."),
+    ),
+    "keras_class": (
+        gettext_noop("The model is made of %(name)s, which is not on the list of layers that compute only."),
+        gettext_noop(
+            "Use Keras' own layers, without Lambda, vocabularies and classes of your own, or export the model with"
+            " model.export('model.onnx', format='onnx')."
+        ),
+    ),
+    "no_keras_model": (
+        gettext_noop("The HDF5 file has no description of a Keras model."),
+        gettext_noop("Save the model, not only its weights: model.save('model.keras')."),
+    ),
     "not_converted": (
         gettext_noop("It cannot be converted to ONNX, the only form in which it could be served: %(error)s"),
         gettext_noop("Export the model to ONNX where it was trained, and upload that file."),

@@ -15,7 +15,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from tests.worker.inspection.examining import examined
 from tests.worker.inspection.malice import zipped
-from worker.inspection import foreign, formats, onnx_files
+from worker.inspection import foreign, formats, intake, onnx_files
 
 
 def graph(*, domain: str = "", external: bool = False, kind: str = "MatMul", inner: bool = False) -> bytes:
@@ -41,10 +41,7 @@ FOREIGN: dict[str, tuple[str, bytes]] = {
     "torch": ("pytorch", zipped({"model/data.pkl": b"\x80\x02}q\x00.", "model/version": b"3"})),
     "old torch": ("pytorch_legacy", b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19.\x80\x02M\xe9\x03."),
     "safetensors": ("safetensors", struct.pack("<Q", 30) + b'{"w":{"dtype":"F32","shape":[]}' + bytes(8)),
-    "hdf5": ("hdf5", b"\x89HDF\r\n\x1a\n" + bytes(100)),
-    "keras": ("keras", zipped({"metadata.json": b"{}", "config.json": b"{}", "model.weights.h5": b"x"})),
-    "SavedModel": ("tensorflow", b"\x08\x01\x12\xc0\x80\x10" + bytes(5000)),
-    "packed SavedModel": ("tensorflow", zipped({"m/saved_model.pb": b"\x08\x01", "m/variables/variables.index": b"x"})),
+    "old torch.export": ("torch_export_old", zipped({"serialized_exported_program.json": b"{}", "version": b"5.1"})),
     "TensorFlow Lite": ("tflite", b"\x1c\x00\x00\x00TFL3" + bytes(100)),
     "Core ML": ("coreml", b"\x08\x04\x12\x10" + bytes(100)),
     "PMML": ("pmml", b'<?xml version="1.0"?>\n<PMML version="4.4"><Header/></PMML>'),
@@ -162,9 +159,7 @@ def test_an_archive_without_a_model_says_so(tmp_path: Path) -> None:
 @settings(max_examples=300, deadline=None)
 @given(st.binary(max_size=400))
 def test_any_bytes_are_recognised_as_something(data: bytes) -> None:
-    assert formats.recognise(data) in foreign.FORMATS.keys() | formats.CONTAINERS | {
-        "onnx", "pickle", "skops", "xgboost_json", "xgboost_ubj", "lightgbm",
-    }  # fmt: skip
+    assert formats.recognise(data) in foreign.FORMATS.keys() | formats.CONTAINERS | intake.ACCEPTED.keys()
 
 
 @settings(max_examples=200, deadline=None)

@@ -6,6 +6,7 @@ differently is the end.
 
 import importlib
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -17,15 +18,17 @@ _HERE = "worker.inspection.probes."
 _OPENERS = {
     "torchscript": "torch_models",
     "torch_export": "torch_models",
-    "savedmodel": "tensorflow_models",
-    "keras": "tensorflow_models",
-    "keras_h5": "tensorflow_models",
+    "tensorflow": "tensorflow_models",
+    "keras": "keras_models",
+    "hdf5": "keras_models",
 }
+_QUIET = {"KERAS_BACKEND": "torch", "TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": "-1"}
 _FILE = "model.onnx"
 
 
 def main() -> None:
     request, report = reporting.start()
+    os.environ |= _QUIET | {"KERAS_HOME": os.environ["TMPDIR"]}
     with report.check("load") as facts:
         module = importlib.import_module(_HERE + _OPENERS[request["kind"]])
         model = module.open_model(Path(request["path"]), request["kind"])
