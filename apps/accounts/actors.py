@@ -3,6 +3,9 @@
 from apps.accounts.models import ApiKey, Membership, Project, User
 from apps.accounts.roles import BY_ROLE, BY_SCOPE, PERMISSIONS, SITE
 from apps.core.actors import Actor
+from apps.core.prepared import Prepared
+
+_ROLES = Prepared(lambda user: Membership.objects.filter(user_id=user).values_list("project_id", "role"), user=0)
 
 
 def actor_for_user(user: User, *, fresh: bool = True, request_id: str = "", ip: str = "") -> Actor:
@@ -11,8 +14,7 @@ def actor_for_user(user: User, *, fresh: bool = True, request_id: str = "", ip: 
         grants = dict.fromkeys(Project.objects.values_list("pk", flat=True), PERMISSIONS)
         site = SITE | PERMISSIONS
     else:
-        rows = Membership.objects.filter(user=user).values_list("project_id", "role")
-        grants = {project: BY_ROLE[role] for project, role in rows}
+        grants = {project: BY_ROLE[role] for project, role in _ROLES.all(user=user.pk)}
         site = frozenset()
     return Actor(
         kind="person",

@@ -13,8 +13,12 @@ from apps.accounts.actors import actor_for_key
 from apps.accounts.middleware import actor_of_session, client_ip, request_id
 from apps.accounts.models import ApiKey, User
 from apps.core.keys import matches, parse
+from apps.core.prepared import Prepared
 
 LAST_USED_EVERY = timedelta(minutes=1)
+_BY_KEY_ID = Prepared(
+    lambda key_id: ApiKey.objects.select_related("created_by").filter(key_id=key_id).order_by(), key_id=""
+)
 
 
 class SessionAuthentication(authentication.SessionAuthentication):
@@ -48,7 +52,7 @@ class KeyAuthentication(authentication.BaseAuthentication):
 def find_key(token: str) -> ApiKey | None:
     """The live key behind a token, compared in constant time; notes its use at most once a minute."""
     parsed = parse(token)
-    row = parsed and ApiKey.objects.select_related("created_by", "project").filter(key_id=parsed.key_id).first()
+    row: ApiKey | None = _BY_KEY_ID.first(key_id=parsed.key_id) if parsed else None
     digest = bytes(row.digest) if row else None
     if not matches(settings.SLIPWAY_PEPPER, parsed.secret if parsed else "", digest) or row is None:
         return None

@@ -7,12 +7,15 @@ from django.utils.translation import gettext as _
 from apps.accounts.models import ApiKey, Invitation, Membership, Project
 from apps.core.actors import Actor
 from apps.core.errors import Missing
+from apps.core.prepared import Prepared
+
+_BY_SLUG = Prepared(lambda slug: Project.objects.filter(slug=slug).order_by(), slug="")
 
 
 def get_project(actor: Actor, slug: str, permission: str = "project.view") -> Project:
     """The project at this address; Missing when it is not the actor's to see. Requires ``permission`` in it."""
-    project = Project.objects.visible_to(actor).filter(slug=slug).first()
-    if project is None:
+    project = _BY_SLUG.first(slug=slug)
+    if project is None or not (actor.sees_all or project.pk in actor.grants):
         raise Missing(
             _("There is no project “%(slug)s” for you.") % {"slug": slug},
             advice=_("It may have another address, or you are not a member of it."),

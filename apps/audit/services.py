@@ -16,6 +16,9 @@ from apps.audit.checkpoints import note as note_checkpoint
 from apps.audit.models import Entry, Head
 from apps.audit.verifier import Verdict, verify
 from apps.core.actors import Actor
+from apps.core.prepared import Prepared
+
+_HEAD = Prepared(lambda: Head.objects.select_for_update().filter(pk=1).order_by())
 
 
 def record(
@@ -35,7 +38,7 @@ def record(
     """
     if not connection.in_atomic_block:
         raise transaction.TransactionManagementError("record() outside the transaction of the change it tells of")
-    head = Head.objects.select_for_update().get(pk=1)
+    head = _HEAD.first()
     fields: dict[str, Any] = {
         "seq": head.seq + 1,
         "at": timezone.now(),

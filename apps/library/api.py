@@ -192,10 +192,9 @@ class Versions(LibraryView, generics.GenericAPIView):
             parent=self._parent(found, facts.pop("parent", "")),
             **facts,
         )
+        version.uploaded_by = request.user
         address = reverse("library_api:version", args=[project, model, version.number])
-        return Response(
-            _version_out(self.actor, version), status=status.HTTP_201_CREATED, headers={"Location": address}
-        )
+        return Response(shapes.show_new(version), status=status.HTTP_201_CREATED, headers={"Location": address})
 
     def _stored(self, model: MLModel, file: Any) -> services.StoredFile:
         return services.store_file(actor=self.actor, project=model.project, name=file.name, stream=file)

@@ -26,6 +26,7 @@ from apps.audit.models import Entry
 from apps.core.actors import Actor
 from apps.core.errors import Missing
 from apps.core.keyset import Slice, cut, cut_list
+from apps.core.prepared import Prepared
 from apps.library import index
 from apps.library.facets import NO, YES, ModelFilter, Tally, Traits, tally
 from apps.library.models import CardRevision, MLModel, ModelVersion, Upload, VersionFile
@@ -56,6 +57,13 @@ LATEST = {
     "latest_at": "created_at",
 }
 TRAITS = ("pk", "latest_state", "latest_framework", "task", "tags", "created_by__email")
+
+
+_BY_NAME = Prepared(
+    lambda project, name: MLModel.objects.select_related("created_by").filter(project_id=project, name=name).order_by(),
+    project=0,
+    name="",
+)
 
 
 def list_models(actor: Actor, project: Project, wanted: ModelFilter | None = None) -> QuerySet[MLModel]:
@@ -104,10 +112,11 @@ def tally_models(actor: Actor, project: Project, wanted: ModelFilter) -> Tally:
 
 def get_model(actor: Actor, project: Project, name: str) -> MLModel:
     """The model of this name; Missing when the project has none that the actor may see."""
-    rows = MLModel.objects.visible_to(actor).select_related("project", "created_by")
-    model = rows.filter(project=project, name=name).first()
+    may_see = actor.sees_all or project.pk in actor.grants
+    model: MLModel | None = _BY_NAME.first(project=project.pk, name=name) if may_see else None
     if model is None:
         raise Missing(_("There is no model “%(name)s” in this project.") % {"name": name})
+    model.project = project
     return model
 
 
@@ -207,7 +216,7 @@ def get_uploads(actor: Actor, project: Project, ids: Iterable[UUID]) -> Sequence
     """The actor's uploads in this project, in the order asked for; Missing names the first that isn't there."""
     wanted = list(ids)
     rows = Upload.objects.visible_to(actor).filter(project=project, created_by_id=actor.user_id)
-    found = {upload.pk: upload for upload in rows.filter(pk__in=wanted).select_related("artifact", "project")}
+    found = {upload.pk: upload for upload in rows.filter(pk__in=wanted).select_related("artifact")} if wanted else {}
     for upload_id in wanted:
         if upload_id not in found:
             raise Missing(_("There is no upload %(id)s of yours in this project.") % {"id": upload_id})

@@ -13,6 +13,7 @@ from apps.accounts.models import Project
 from apps.core.actors import Actor
 from apps.core.errors import Missing
 from apps.core.messages import say
+from apps.core.prepared import MAX_INT, Prepared
 from apps.library.models import Check, ModelVersion, VersionFile
 
 Row = Mapping[str, Any]
@@ -60,26 +61,58 @@ CHECK = ("key", "state", "summary", "reason", "advice", "details", "seconds")
 FILE = ("name", "artifact__size", "artifact_id", "role", "is_served")
 
 
+_VERSION = Prepared(
+    lambda project, model, number: (
+        ModelVersion.objects.filter(model__project_id=project, model__name=model, number=number)
+        .order_by()
+        .values_list(*VERSION)
+    ),
+    project=0,
+    model="",
+    number=0,
+)
+_CHECKS = Prepared(
+    lambda version: Check.objects.filter(version_id=version).order_by("position").values_list(*CHECK), version=0
+)
+_FILES = Prepared(
+    lambda version: VersionFile.objects.filter(version_id=version).order_by("-role", "name").values_list(*FILE),
+    version=0,
+)
+
+
 def read_version(actor: Actor, project: Project, model: str, number: int) -> dict[str, Any]:
     """One version with its evidence and files, in three queries; Missing when the actor can't see such a version."""
-    rows = ModelVersion.objects.visible_to(actor).filter(model__project=project, model__name=model, number=number)
-    row = rows.order_by().values(*VERSION).first()
-    if row is None:
+    may_be = (actor.sees_all or project.pk in actor.grants) and number <= MAX_INT
+    found = _VERSION.first(project=project.pk, model=model, number=number) if may_be else None
+    if found is None:
         raise Missing(_("There is no version %(number)d of “%(model)s” here.") % {"number": number, "model": model})
-    parent = f"{row['parent__model__name']}/{row['parent__number']}" if row["parent__number"] else None
-    found = {name: row[name] for name in FOUND}
+    row = dict(zip(VERSION, found, strict=True))
     return {
         **shape_version(row),
-        "parent": parent,
-        **found,
+        "parent": f"{row['parent__model__name']}/{row['parent__number']}" if row["parent__number"] else None,
+        **{name: row[name] for name in FOUND},
         "checks": read_checks(row["pk"]),
         "files": read_files(row["pk"]),
     }
 
 
+def show_new(version: ModelVersion) -> dict[str, Any]:
+    """A version made a moment ago, of which all but its files is at hand: nothing was found out about it yet."""
+    parent = version.parent
+    return {
+        "model": version.model.name,
+        "version": version.number,
+        **{name: getattr(version, name) for name in SHORT},
+        "uploaded_by": version.uploaded_by.email,
+        "parent": f"{parent.model.name}/{parent.number}" if parent else None,
+        **{name: getattr(version, name) for name in FOUND},
+        "checks": [],
+        "files": read_files(version.pk),
+    }
+
+
 def read_checks(version: int) -> list[dict[str, Any]]:
     """Each line of evidence, its sentences in the caller's language."""
-    rows = Check.objects.filter(version_id=version).order_by("position").values_list(*CHECK)
     return [
         {
             "check": key,
@@ -90,16 +123,15 @@ def read_checks(version: int) -> list[dict[str, Any]]:
             "details": details,
             "seconds": seconds,
         }
-        for key, state, summary, reason, advice, details, seconds in rows
+        for key, state, summary, reason, advice, details, seconds in _CHECKS.all(version=version)
     ]
 
 
 def read_files(version: int) -> list[dict[str, Any]]:
     """What was uploaded first, then what was made of it."""
-    rows = VersionFile.objects.filter(version_id=version).order_by("-role", "name").values_list(*FILE)
     return [
         {"name": name, "size": size, "sha256": sha256, "role": role, "is_served": is_served}
-        for name, size, sha256, role, is_served in rows
+        for name, size, sha256, role, is_served in _FILES.all(version=version)
     ]
 
 

@@ -5,7 +5,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from django.db import transaction
-from django.db.models import Max
 from django.db.models.functions import Now
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -15,6 +14,7 @@ from apps.audit.services import record
 from apps.core.actors import Actor
 from apps.core.errors import Invalid, Missing, NotAllowed, StateConflict
 from apps.core.jobs import Job, enqueue
+from apps.core.prepared import Prepared
 from apps.core.states import advance
 from apps.library import index, quota
 from apps.library.companions import check_example, is_companion, read_companions
@@ -26,6 +26,12 @@ from apps.library.services.exceptions import granted_names
 from apps.library.services.uploads import StoredFile
 from apps.library.store import get_store
 
+_LAST_NUMBER = Prepared(
+    lambda model: MLModel.objects.select_for_update().filter(pk=model).order_by().values_list("last_number"), model=0
+)
+_HIGHEST = Prepared(
+    lambda model: ModelVersion.objects.filter(model_id=model).order_by("-number").values_list("number")[:1], model=0
+)
 MAX_FILES = 1000
 MAX_LABELS = 50
 
@@ -185,13 +191,16 @@ def _refuse_foreign_parent(model: MLModel, parent: ModelVersion | None) -> None:
 
 def _next_number(model: MLModel) -> int:
     """One more than there ever was; the model's row is locked, and touched so that it sorts as recently updated."""
-    locked = MLModel.objects.select_for_update().get(pk=model.pk)
-    MLModel.objects.filter(pk=locked.pk).update(updated_at=timezone.now())
-    highest = ModelVersion.objects.filter(model=locked).aggregate(top=Max("number"))["top"] or 0
-    return max(highest, locked.last_number) + 1
+    last = _LAST_NUMBER.first(model=model.pk) or (0,)
+    MLModel.objects.filter(pk=model.pk).update(updated_at=timezone.now())
+    highest = _HIGHEST.first(model=model.pk) or (0,)
+    return int(max(last, highest)[0]) + 1
 
 
 def _attach(version: ModelVersion, contents: Sequence[StoredFile]) -> None:
-    for file in contents:
-        artifact, _made = Artifact.objects.get_or_create(sha256=file.sha256, defaults={"size": file.size})
-        VersionFile.objects.create(version=version, artifact=artifact, name=file.name)
+    Artifact.objects.bulk_create(
+        (Artifact(sha256=file.sha256, size=file.size) for file in contents), ignore_conflicts=True
+    )
+    VersionFile.objects.bulk_create(
+        VersionFile(version=version, artifact_id=file.sha256, name=file.name) for file in contents
+    )
