@@ -87,6 +87,28 @@ def test_a_large_file_arrives_whole_over_a_bad_line(
     expect_kept(far_dana, slipway, weights)
 
 
+def test_another_file_of_the_same_name_and_size_is_never_glued_on(dana: Visitor, tmp_path: Path) -> None:
+    path, first, second = tmp_path / "harbour.bin", os.urandom(3 << 20), os.urandom(3 << 20)
+    path.write_bytes(first)
+    dana.go(f"{steps.ROOM}/upload/")
+    line, offer = dana.page.locator("[data-files] li"), dana.page.locator("[data-unfinished] li")
+    uploads = "**/api/v1/uploads/*/"
+    dana.page.route(uploads, lambda route: route.abort() if route.request.method == "PATCH" else route.continue_())
+    dana.page.set_input_files("#upload-files", path)
+    expect(line).to_contain_text("waiting for the network, goes on by itself")
+    dana.page.unroute(uploads)
+    path.write_bytes(second)
+    dana.page.reload()
+    for number, content in enumerate((second, first)):
+        expect(offer).to_have_count(1)
+        path.write_bytes(content)
+        dana.page.set_input_files("#upload-files", path)
+        expect(line).to_have_attribute("data-state", "done")
+        if number == 0:
+            line.get_by_role("button", name="Remove").click()
+    expect(offer).to_have_count(0)
+
+
 def test_a_folder_keeps_its_names_dropped_or_chosen(dana: Visitor, tmp_path: Path) -> None:
     folder = tmp_path / "tide-model"
     (folder / "data").mkdir(parents=True)
