@@ -19,6 +19,7 @@ import warnings
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib import metadata
 from time import monotonic
 from typing import Any
 
@@ -84,7 +85,30 @@ REVIEWED = {
 
 
 def main() -> None:
-    """Fit, save, record, judge, write."""
+    """Write the list anew and print how it differs from the one that was there."""
+    before, after = allowlist.load(), generate()
+    lines = [f"{versions()}\n", *(f"{name} {' '.join(sorted(roles))}\n" for name, roles in sorted(after.items()))]
+    allowlist._FILE.write_text("".join(lines), "utf-8")
+    print(*differences(before, after), f"{len(after)} names", sep="\n")
+
+
+def differences(before: allowlist.Allowed, after: allowlist.Allowed) -> list[str]:
+    """One line for each name that came, went or changed its roles; what is to be reviewed."""
+    changed = (name for name in sorted({*before, *after}) if before.get(name) != after.get(name))
+    return [f"{name}: {_roles(before, name)} → {_roles(after, name)}" for name in changed]
+
+
+def _roles(names: allowlist.Allowed, name: str) -> str:
+    return " ".join(sorted(names.get(name, ()))) or "absent"
+
+
+def versions() -> str:
+    """The libraries that the list is for, as its first line says."""
+    return "# " + ", ".join(f"{library} {metadata.version(library)}" for library in ("scikit-learn", "numpy", "scipy"))
+
+
+def generate() -> allowlist.Allowed:
+    """Fit, save, record, judge."""
     names: dict[str, set[str]] = defaultdict(set)
     for name, roles in REVIEWED.items():
         names[name] |= roles
@@ -96,9 +120,7 @@ def main() -> None:
             record(model, names)
     for name in [name for name in names if name.startswith("numpy._core.")]:
         names[name.replace("numpy._core.", "numpy.core.", 1)] |= names[name]  # as numpy 1 wrote it
-    lines = [f"{name} {' '.join(sorted(roles))}\n" for name, roles in sorted(names.items()) if judge(name)]
-    allowlist._FILE.write_text("".join(lines), "utf-8")
-    print(f"{len(lines)} names")
+    return {name: frozenset(roles) for name, roles in names.items() if judge(name)}
 
 
 def judge(name: str) -> bool:

@@ -41,6 +41,35 @@ def connect_to_the_metadata_address() -> Any:
     return socket.create_connection(("169.254.169.254", 80), timeout=1)
 
 
+def connect_over_the_sixth_protocol() -> Any:
+    return socket.create_connection(("::1", GIVEN["port"]), timeout=1)
+
+
+def look_up_a_name() -> Any:
+    return socket.getaddrinfo("example.com", 443)
+
+
+def listen_for_others() -> Any:
+    return socket.create_server(("127.0.0.1", 0))
+
+
+def send_a_datagram() -> Any:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+        return sender.sendto(b"x", ("127.0.0.1", GIVEN["port"]))
+
+
+def read_raw_packets() -> Any:
+    return socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
+
+
+def use_the_kernels_ciphers() -> Any:
+    return socket.socket(socket.AF_ALG, socket.SOCK_SEQPACKET)
+
+
+def call_the_host_of_a_virtual_machine() -> Any:
+    return socket.socket(socket.AF_VSOCK, socket.SOCK_STREAM)
+
+
 def connect_to_a_unix_socket() -> Any:
     with socket.socket(socket.AF_UNIX) as client:
         return client.connect(GIVEN["unix"])
@@ -125,6 +154,19 @@ def kill_the_warden() -> Any:
     return fail() if os.getppid() == 1 else "killed"  # process 1 of a namespace never sees it
 
 
+def reach_everybody_with_a_signal() -> Any:
+    os.kill(-1, 0)  # the signal that does nothing where it arrives
+    return "signal accepted" if not GIVEN["private_pids"] else fail()
+
+
+def let_itself_be_traced() -> Any:
+    return syscall(101, 117, ctypes.c_long(0), ctypes.c_long(0), 0, 0)
+
+
+def raise_a_limit_of_the_warden() -> Any:
+    return resource.prlimit(os.getppid(), resource.RLIMIT_NOFILE, (64, 64))
+
+
 def trace_the_warden() -> Any:
     return syscall(101, 117, ctypes.c_long(16), ctypes.c_long(os.getppid()), 0, 0)
 
@@ -152,6 +194,16 @@ def start_another_process() -> Any:
     if pid == 0:
         os._exit(0)
     return os.waitpid(pid, 0)
+
+
+def bomb_with_processes() -> Any:
+    """Two hundred at most, each gone at once: enough to see that there is no end."""
+    started = [pid for pid in (os.fork() for _ in range(200)) if pid or os._exit(0)]
+    return len(started)
+
+
+def start_a_program() -> Any:
+    return os.posix_spawn("/bin/true", ["true"], {})
 
 
 def clone_into_a_user_namespace() -> Any:
@@ -215,6 +267,17 @@ def share_memory_with_others() -> Any:
 
 def map_more_than_the_limit() -> Any:
     return len(mmap.mmap(-1, 4 << 30))
+
+
+def hold_four_gigabytes() -> Any:
+    return sum(map(len, [bytearray(256 << 20) for _ in range(16)]))
+
+
+def fill_the_disk() -> Any:
+    """Past the limit of one file, which ends in an error and not in a signal."""
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    with open(GIVEN["scratch"] + "/large", "wb") as file:
+        return file.truncate(64 << 30)
 
 
 def see_the_callers_environment() -> Any:
