@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ _PRODUCERS = {"pytorch": "pytorch", "skl2onnx": "scikit-learn", "tf2onnx": "tens
 
 _MEASURED = ("file_bytes", "memory_bytes", "model_memory_bytes", "latency_ms", "throughput")
 
+_SIGN_OF_LIFE = 30.0  # seconds between two lines while packages are installed: who reads along counts on hearing more
 _SLOW = 3  # times the patience with libraries that take half a minute to be imported
 
 Facts = Mapping[str, Any]
@@ -104,18 +106,23 @@ class _Examination:
         if not name:
             return True
         shown = {"library": TITLES[name]}
-        yield Evidence("sandbox", "running", Message(gettext_noop("Making %(library)s ready to open it with"), shown))
         start = time.monotonic()
         if self.environments is None:
             reason = Message(gettext_noop("This installation opens no files of %(library)s."), shown)
             advice = Message(gettext_noop("Export the model to ONNX and upload that file."))
             yield self._end(outcomes.refused("sandbox", Refusal(reason, advice)))
             return False
-        self.environment = self.environments.prepare(name)
-        words = gettext_noop("%(wall)s; %(library)s in an environment of its own")
+        words = gettext_noop("Making %(library)s ready to open it with; the first time this takes minutes")
+        with ThreadPoolExecutor(1) as pool:
+            ready = pool.submit(self.environments.prepare, name)
+            yield Evidence("sandbox", "running", Message(words, shown))
+            while not wait([ready], _SIGN_OF_LIFE).done:
+                yield Evidence("sandbox", "running", Message(words, shown))
+        self.environment = ready.result()
+        words = gettext_noop("%(library)s in an environment of its own, behind the wall “%(wall)s”")
         details = {"wall": self.wall.kind, "packages": list(self.environments.packages(name))}
         seconds = round(time.monotonic() - start, 3)
-        summary = Message(words, {"wall": str(self.wall.description), **shown})
+        summary = Message(words, {"wall": self.wall.kind, **shown})
         yield self._end(Evidence("sandbox", "passed", summary, details=details, seconds=seconds))
         return True
 
