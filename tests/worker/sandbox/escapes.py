@@ -154,11 +154,6 @@ def kill_the_warden() -> Any:
     return fail() if os.getppid() == 1 else "killed"  # process 1 of a namespace never sees it
 
 
-def reach_everybody_with_a_signal() -> Any:
-    os.kill(-1, 0)  # the signal that does nothing where it arrives
-    return "signal accepted" if not GIVEN["private_pids"] else fail()
-
-
 def let_itself_be_traced() -> Any:
     return syscall(101, 117, ctypes.c_long(0), ctypes.c_long(0), 0, 0)
 
