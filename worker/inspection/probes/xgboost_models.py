@@ -36,4 +36,15 @@ def open_model(path: Path, kind: str, allowed: frozenset[str]) -> XGBooster:
     learner = json.loads(booster.save_config())["learner"]
     if learner["gradient_booster"].get("name") == "gblinear":  # neither converted nor predicted in place
         raise Failure("linear_booster")
-    return XGBooster(booster, booster.num_features(), learner["objective"]["name"])
+    rounds = best_rounds(booster)
+    return XGBooster(booster[:rounds] if rounds else booster, booster.num_features(), learner["objective"]["name"])
+
+
+def best_rounds(booster: xgboost.Booster) -> int:
+    """After how many rounds XGBClassifier and its kin stop answering, where they stopped early; 0 for all.
+
+    They save all rounds and the number of the best one. A booster by itself uses all, whatever the best was. The
+    runtime's loader does the same.
+    """
+    best = booster.attr("best_iteration") if booster.attr("scikit_learn") else None
+    return int(best) + 1 if best and best.isdigit() else 0

@@ -18,13 +18,21 @@ class XgboostModel:
         self._booster = booster
         self._features = booster.num_features()
         self._output = output
+        self._rounds = (0, _best_rounds(booster))
         self.detail = f"xgboost {xgboost.__version__}"
 
     def run(self, inputs: Sequence[Array]) -> list[Array]:
         matrix = as_matrix(inputs, np.float32)
         if matrix.shape[1] != self._features:
             raise Rejected(f"the model takes {self._features} features, got {matrix.shape[1]}")
-        return [fit_output(self._booster.inplace_predict(matrix, validate_features=False), self._output)]
+        values = self._booster.inplace_predict(matrix, iteration_range=self._rounds, validate_features=False)
+        return [fit_output(values, self._output)]
+
+
+def _best_rounds(booster: xgboost.Booster) -> int:
+    """Where scikit-learn's face of XGBoost stopped early it answers by the best rounds alone; 0 is all."""
+    best = booster.attr("best_iteration") if booster.attr("scikit_learn") else None
+    return int(best) + 1 if best and best.isdigit() else 0
 
 
 def load(manifest: Manifest, threads: int) -> XgboostModel:
