@@ -85,4 +85,4 @@ def test_every_loader_module_exists_and_offers_load(tmp_path: Path, monkeypatch:
     registry = importlib.import_module("slipway_runtime.loaders.registry")
     for name in registry.MODULES.values():
         assert callable(importlib.import_module(f"slipway_runtime.loaders.{name}").load)
-    assert sorted(registry.MODULES) == ["lightgbm", "onnx", "skops", "xgboost"]
+    assert sorted(registry.MODULES) == ["lightgbm", "onnx", "pickle", "skops", "xgboost"]

@@ -51,7 +51,7 @@ FAILURES: list[tuple[dict[str, Any], str]] = [
     ({"sha256": "0" * 64}, "is not the one that was approved"),
     ({"file": "model/gone.onnx"}, "cannot be read: No such file"),
     ({"file": "../../etc/passwd"}, "outside the bundle"),
-    ({"format": "pickle"}, "the format 'pickle' has no loader here; there is one for onnx"),
+    ({"format": "rds"}, "the format 'rds' has no loader here; there is one for onnx"),
     ({"format": "xgboost"}, "the xgboost model model.onnx cannot be loaded"),
     ({"golden": golden(0.5)}, "the golden request is answered differently: output 'probabilities' differs by up to"),
     ({"golden": {"request": {"inputs": []}}}, "the golden request does not fit the signature"),
