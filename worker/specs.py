@@ -122,6 +122,7 @@ class Verdict:
     profile: Mapping[str, Any] = field(default_factory=dict)  # file_bytes memory_bytes latency_ms{p50 p99 batch_8 …}
     parity: Mapping[str, Any] = field(default_factory=dict)  # {"samples", "max_abs_diff", "tolerance", "passed"}
     trusted: tuple[str, ...] = ()  # types that a skops file may load: from our list, never from the file
+    card: str = ""  # of a README that lay beside the model in an archive
 
 
 # --- building ---------------------------------------------------------------------------------------------------

@@ -280,9 +280,11 @@ class Card(LibraryView):
         parameters=[idempotency.PARAMETER],
     )
     def put(self, request: Request, project: str, model: str, number: int) -> Response:
+        version = self.get_version()
+        self.actor.require("model.edit", version.project)
         wanted = CardIn(data=request.data)
         wanted.is_valid(raise_exception=True)
-        version, told = self.get_version(), wanted.validated_data
+        told = wanted.validated_data
         services.edit_card(actor=self.actor, version=version, card=told["card"], base=told["revision"])
         return Response(_card_out(version))
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as some
 
 from apps.audit.models import Entry
 from apps.core.errors import Invalid, NotAllowed, StateConflict
-from apps.library import front_matter, selectors
+from apps.library import front_matter, index, selectors
 from apps.library import services as library
 from apps.library.bom import make_bom, write_bom
 from apps.library.completeness import PARTS, check_card, template
@@ -22,6 +22,8 @@ from apps.library.models import ModelVersion
 from tests.cast import Cast
 from tests.library.test_examinations import ACCEPTED, begun
 from tests.library.test_pages import SCRIPTS, page
+from worker.inspection.candidates import look
+from worker.inspection.cards import read_card
 
 Make = Callable[..., ModelVersion]
 BASE = "/p/digits-team/models/digits/1"
@@ -122,6 +124,33 @@ def test_a_card_gives_its_model_task_and_tags_once(cast: Cast, upload_version: M
     upload_version(model=model, card=CARD.replace("Finance", "other"))
     model.refresh_from_db()
     assert model.tags == ["finance", "weekly"]
+
+
+def test_a_readme_in_an_archive_becomes_the_card(cast: Cast, tmp_path: Any) -> None:
+    files = {"model/README.md": CARD.encode(), "model/docs/README.md": b"other", "labels.txt": b"a\nb"}
+    candidates = []
+    for name, data in files.items():
+        path = tmp_path / name.replace("/", "-")
+        path.write_bytes(data)
+        candidates.append(look(path, name, len(data)))
+    assert read_card(candidates) == CARD
+    assert read_card(candidates[2:]) == ""
+
+
+def test_a_card_that_was_found_inside_gives_way_to_one_that_was_written(
+    cast: Cast, upload_version: Make, tmp_path: Any
+) -> None:
+    served = tmp_path / "model.onnx"
+    served.write_bytes(b"onnx")
+    version = library.finish_examination(begun(upload_version()), {**ACCEPTED, "card": CARD + "\x00"}, served)
+    version.refresh_from_db()
+    version.model.refresh_from_db()
+    assert version.card.startswith("---\nlicense")
+    assert version.model.tags == ["finance", "weekly"]
+    assert [found.name for found in index.find(cast.project.pk, "风控团队")] == ["digits"]
+    own = library.finish_examination(begun(upload_version(card="# Mine")), {**ACCEPTED, "card": CARD}, served)
+    own.refresh_from_db()
+    assert own.card == "# Mine"
 
 
 def test_an_edit_keeps_what_was_there(cast: Cast, upload_version: Make) -> None:

@@ -292,6 +292,7 @@ class _Examination:
             profile={key: profile.get(key) for key in _MEASURED},
             parity=self.facts["convert"].get("parity") or {},
             trusted=self.served.trusted,
+            card=self.found.card,
         )
 
     def _framework(self, framework: str) -> tuple[str, str]:

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from worker.inspection import (
     candidates,
+    cards,
     foreign,
     formats,
     labels,
@@ -57,6 +58,7 @@ class Intake:
     outline: onnx_files.Outline = field(default_factory=onnx_files.Outline)
     weights: tuple[str, ...] = ()  # files whose bytes were brought into the model
     mlflow: mlflow_folders.Folder | None = None
+    card: str = ""  # of a README beside it
 
     @property
     def example(self) -> Mapping[str, Any] | None:
@@ -91,7 +93,8 @@ def take_in(files: Sequence[SourceFile], scratch: Path) -> Intake:
         outline = _check_whole(model)
     others = [candidate for candidate in found if candidate is not chosen and candidate.name not in weights]
     beside = tuple(sorted(candidate.name for candidate in others))
-    return Intake(model, labels.read_labels(others), beside, archive, outline, weights, folder)
+    card = cards.read_card(others)
+    return Intake(model, labels.read_labels(others), beside, archive, outline, weights, folder, card)
 
 
 def _unpacked(found: list[Candidate], scratch: Path) -> tuple[list[Candidate], str]:

@@ -7,7 +7,7 @@ from django.db import transaction
 from django.utils.translation import gettext as _
 
 from apps.audit.services import record
-from apps.core.actors import Actor
+from apps.core.actors import SYSTEM, Actor
 from apps.core.errors import Invalid, StateConflict
 from apps.library import front_matter, index
 from apps.library.metadata import known_task, read_metadata, usable_tags
@@ -48,6 +48,16 @@ def edit_card(*, actor: Actor, version: ModelVersion, card: str, base: int) -> C
     )
     version.card = card
     return made
+
+
+def take_card(version: ModelVersion, card: str) -> None:
+    """Let a version without a card have the one that lay beside its model; called when its examination ends."""
+    card = card.replace("\x00", "\N{REPLACEMENT CHARACTER}")
+    if not card.strip() or not ModelVersion.objects.filter(pk=version.pk, card="").update(card=card):
+        return
+    version.card = card
+    adopt_card(SYSTEM, version.model, card)
+    index.remember(version.model)
 
 
 def adopt_card(actor: Actor, model: MLModel, card: str) -> None:

@@ -19,6 +19,7 @@ from apps.core.states import advance
 from apps.library.evidence import EXPECTED, plain, whole
 from apps.library.models import Artifact, Check, ModelVersion, VersionFile
 from apps.library.services.artifacts import keep
+from apps.library.services.cards import take_card
 from apps.library.services.exceptions import granted_names
 from apps.library.store import Stored
 
@@ -119,6 +120,7 @@ def _accept(version: ModelVersion, verdict: Mapping[str, Any], stored: Stored) -
     advance(version, ModelVersion.State.READY, examined_at=timezone.now(), class_labels=labels, **facts)
     _mark_served(version, stored, verdict.get("served_name") or "model")
     _settle(version, _NOT_NEEDED)
+    take_card(version, str(verdict.get("card") or ""))
     record(SYSTEM, "version.accepted", version, before={"state": "examining"}, after=_outcome(version))
     return version
 
