@@ -1,6 +1,6 @@
 """Resumable uploads over HTTP: tus 1.0 core with creation, termination and checksum (https://tus.io/protocols).
 
-Bodies are read a mebibyte at a time and never as a whole: neither ``request.body`` nor ``request.data`` is touched, so
+Bodies are read in small pieces and never as a whole: neither ``request.body`` nor ``request.data`` is touched, so
 that memory stays flat whatever is sent.
 """
 

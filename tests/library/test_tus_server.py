@@ -66,10 +66,9 @@ def serve(folder: str, **settings: str) -> Iterator[Server]:
         staged = subprocess.run(stage, env=environment, capture_output=True, check=True, text=True)
         keys.write_text(staged.stdout)
     port = free_port()
-    command = f"-m gunicorn --bind 127.0.0.1:{port} --worker-class gthread --threads 8 --no-control-socket"
-    web = subprocess.Popen(
-        [sys.executable, *command.split(), "controlplane.wsgi"], env=environment, stderr=subprocess.DEVNULL
-    )
+    options = f"--config python:tests.library.impatient --bind 127.0.0.1:{port} --no-control-socket"
+    command = f"-m gunicorn {options} --worker-class gthread --threads 8 controlplane.wsgi"
+    web = subprocess.Popen([sys.executable, *command.split()], env=environment, stderr=subprocess.DEVNULL)
     try:
         wait_for(port)
         requests.options(f"http://127.0.0.1:{port}/api/v1/uploads/", timeout=60)  # by now everything is loaded
@@ -132,6 +131,21 @@ def test_what_arrived_before_a_connection_broke_is_kept(server: Server, cut_at: 
     again = server.client().uploader(file_stream=io.BytesIO(data), url=uploader.url)
     assert again.offset == cut_at
     again.upload()
+    assert server.holds(data)
+
+
+def test_a_line_that_fell_silent_does_not_hold_the_upload(server: Server) -> None:
+    """A laptop that was closed says no goodbye; when it is back, it goes on over another line."""
+    data = os.urandom(300_000)
+    uploader = server.client().uploader(file_stream=io.BytesIO(data), metadata=FACTS)
+    uploader.set_url(uploader.create_url())
+    with begin_to_send(server, str(uploader.url), data, 200_000):
+        deadline = time.monotonic() + 30
+        while not 0 < uploader.get_offset() <= 200_000:
+            assert time.monotonic() < deadline, "the silent connection still holds the upload"
+            time.sleep(0.1)
+        again = server.client().uploader(file_stream=io.BytesIO(data), url=uploader.url)
+        again.upload()
     assert server.holds(data)
 
 
@@ -201,17 +215,23 @@ def write_large(path: Path, size: int = LARGE) -> Path:
 
 def send_and_hang_up(server: Server, url: str, data: bytes, cut_at: int) -> None:
     """Announce all of the data, send the first part of it, and wait until the server has seen us leave."""
-    address = urlsplit(url)
-    with socket.create_connection((address.hostname or "", address.port or 80), timeout=20) as line:
-        line.sendall(
-            f"PATCH {address.path} HTTP/1.1\r\nHost: {address.netloc}\r\n"
-            f"Authorization: Bearer {server.keys['digits-team']}\r\nTus-Resumable: 1.0.0\r\nUpload-Offset: 0\r\n"
-            f"Content-Length: {len(data)}\r\nContent-Type: application/offset+octet-stream\r\n\r\n".encode()
-            + data[:cut_at]
-        )
+    with begin_to_send(server, url, data, cut_at) as line:
         line.shutdown(socket.SHUT_WR)
         while line.recv(65536):
             pass
+
+
+def begin_to_send(server: Server, url: str, data: bytes, until: int) -> socket.socket:
+    """A connection on which all of the data was announced and the first part of it sent."""
+    address = urlsplit(url)
+    line = socket.create_connection((address.hostname or "", address.port or 80), timeout=20)
+    line.sendall(
+        f"PATCH {address.path} HTTP/1.1\r\nHost: {address.netloc}\r\n"
+        f"Authorization: Bearer {server.keys['digits-team']}\r\nTus-Resumable: 1.0.0\r\nUpload-Offset: 0\r\n"
+        f"Content-Length: {len(data)}\r\nContent-Type: application/offset+octet-stream\r\n\r\n".encode()
+        + data[:until]
+    )
+    return line
 
 
 def free_port() -> int:

@@ -24,7 +24,7 @@ from apps.library.services.artifacts import claim, keep
 from apps.library.store import Draft, Stored, get_store
 
 KEPT_FOR = timedelta(hours=24)  # since the last byte arrived
-CHUNK = 1 << 20
+CHUNK = 128 << 10  # read at once: what a line that breaks may cost
 SYNC_EVERY = 16 << 20  # bytes that a crash may cost: they are sent again
 CHECKSUMS = {"sha1": hashlib.sha1, "sha256": hashlib.sha256}
 
