@@ -227,12 +227,12 @@ def protobuf_bombs() -> Iterator[Case]:
 
 
 def wide_protobuf(*, in_graph: bool = False) -> bytes:
-    return field(1, 8) + (field(7, b"\x0a\x00" * 1_500_000) if in_graph else b"\xca\x01\x00" * 1_500_000)
+    return field(1, 8) + (field(7, b"\x0a\x00" * 1_000_000) if in_graph else b"\xca\x01\x00" * 1_500_000)
 
 
 def pickle_bombs() -> Iterator[Case]:
     """Streams whose walk would take long or much memory."""
-    proto, many = b"\x80\x04", 1_500_000
+    proto, many = b"\x80\x04", 1_000_000
     bombs: dict[str, tuple[Content, str]] = {
         "tuples that hold each other": (laughing_tuples, CRAFTED),
         "many lists": (partial(_repeat, proto, b"]", many), CRAFTED),
@@ -274,7 +274,7 @@ def far_memo() -> bytes:
 
 def boosters() -> Iterator[Case]:
     deep = b'{"learner":' + b'{"a":' * 100_000 + b"1" + b"}" * 100_001
-    wide = b'{"learner":{"a":[' + b"[]," * 1_500_000 + b"[]]}}"
+    wide = b'{"learner":{"a":[' + b"[]," * 1_000_000 + b"[]]}}"
     texts: dict[str, tuple[bytes, str]] = {
         "JSON objects, 100,000 deep": (deep, TOO_DEEP),
         "JSON lists, 100,000 deep": (b'{"learner":{"a":' + b"[" * 100_000 + b"]" * 100_000 + b"}}", TOO_DEEP),

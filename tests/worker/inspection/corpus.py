@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.worker.inspection import broken, malice, smuggling
+from tests.worker.inspection import broken, frameworks, malice, smuggling
 from tests.worker.inspection.cases import Case
 
 
@@ -12,6 +12,7 @@ def malicious(marker: Path) -> Iterator[Case]:
     """What somebody made to do harm; ``marker`` is the file that it would leave behind."""
     yield from malice.cases(marker)
     yield from smuggling.cases()
+    yield from frameworks.cases(malice.whole(malice.call("os", "system", f"touch {marker}")))
 
 
 def damaged() -> Iterator[Case]:
