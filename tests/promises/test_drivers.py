@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -61,6 +62,15 @@ def test_nothing_is_started_whose_bytes_changed(bed: Bed) -> None:
     with pytest.raises(ToolError) as caught:
         bed.driver.start(spec)
     assert (caught.value.kind, caught.value.permanent) == ("digest_mismatch", True)
+    assert bed.driver.status(spec.name).state == "gone"
+
+
+def test_what_needs_a_wall_is_not_started_without_one(bed: Bed, monkeypatch: pytest.MonkeyPatch) -> None:
+    spec = replace(bed.make(), needs_wall=True)
+    monkeypatch.setattr(bed.driver, "is_walled", False)
+    with pytest.raises(ToolError) as caught:
+        bed.driver.start(spec)
+    assert (caught.value.kind, caught.value.permanent) == ("no_wall", True)
     assert bed.driver.status(spec.name).state == "gone"
 
 

@@ -6,7 +6,8 @@ candidates    the files of an upload as they are looked at; labels reads class n
 archives      reads zip and tar; layers takes off compression; protobuf and yaml_files read those two
 onnx_files, onnx_external, skops_files, booster_files, safetensors_files        a format each
 mlflow_folders, mlflow_signatures     the inner model of an MLflow folder, and what it says of its inputs
-safety        whether the file may be opened: pickles is the inert machine, allowlist the names it lets pass
+safety        whether the file may be opened: pickles is the inert machine, allowlist the names it lets pass,
+              exceptional those that people may grant for one file; second_opinion asks another scanner, for people
 networks      formats of libraries that are not ours: torch_files with torch_code, tensorflow_files, keras_files with
               keras_config; what passes is opened in one of the environments, and served as ONNX
 probing       runs a probe in the sandbox and reads along; outcomes puts its words into sentences

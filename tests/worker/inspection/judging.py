@@ -12,8 +12,6 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -50,19 +48,12 @@ def judge(case: dict[str, Any], marker: Path) -> dict[str, Any]:
 
 def _refusal(spec: ExamineSpec) -> Evidence | None:
     """The evidence that refuses, or none when the sandbox would be next."""
-    with closing(_evidence(spec)) as all_evidence:
-        for evidence in all_evidence:
-            if evidence.state == "failed":
-                return evidence
-            if evidence.check == "sandbox":
-                return None
-    return None
-
-
-def _evidence(spec: ExamineSpec) -> Iterator[Evidence]:
     for finding in examine(spec):
-        if isinstance(finding, Evidence):
-            yield finding
+        if isinstance(finding, Evidence) and finding.state == "failed":
+            return finding
+        if isinstance(finding, Evidence) and finding.check == "sandbox":
+            return None
+    return None
 
 
 def _peak() -> int:

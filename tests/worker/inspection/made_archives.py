@@ -69,6 +69,9 @@ def tars(draw: st.DrawFn) -> bytes:
         content = b"18 path=../../out\n" if kind == b"x" else draw(contents)
         entry = member(draw(names), kind, draw(st.sampled_from(("", "/etc/passwd", "../out"))))
         entry.size = len(content)
-        form = draw(st.sampled_from((tarfile.GNU_FORMAT, tarfile.PAX_FORMAT)))
-        data += entry.tobuf(form) + content + bytes(-len(content) % 512)
+        data += (
+            entry.tobuf(tarfile.GNU_FORMAT if draw(st.booleans()) else tarfile.PAX_FORMAT)
+            + content
+            + bytes(-len(content) % 512)
+        )
     return data + bytes(1024)
