@@ -66,8 +66,8 @@ def main() -> None:
     parser.add_argument("--replicas", type=int, default=0, metavar="N")
     options = parser.parse_args()
     os.nice(10)
-    lines = []
     for kind in options.kinds:
+        lines = []
         for number, (name, cls) in enumerate(all_estimators()):
             if options.only and name not in options.only:
                 continue
@@ -78,20 +78,18 @@ def main() -> None:
                 print(
                     f"{line.kind:9}{line.name:32}{line.form:8}{line.outcome:10}{line.served:6}{line.told}", flush=True
                 )
-    show(lines)
+        show(kind, lines)
 
 
-def show(lines: list[Line]) -> None:
+def show(kind: str, lines: list[Line]) -> None:
+    fitted = [line for line in lines if line.outcome != "unfitted"]
+    counts = Counter(line.outcome for line in fitted)
+    served = Counter(line.served for line in fitted if line.served)
+    accepted = counts["equal"] + counts["different"]
+    share = counts["equal"] / len(fitted) if fitted else 0.0
+    left = ", ".join(line.name for line in lines if line.outcome == "unfitted")
     print(f"\n{'':10}{'fitted':>8}{'accepted':>10}{'equal':>8}{'share':>8}   served as; not fitted on toy data")
-    for kind in dict.fromkeys(line.kind for line in lines):
-        mine = [line for line in lines if line.kind == kind]
-        fitted = [line for line in mine if line.outcome != "unfitted"]
-        counts = Counter(line.outcome for line in fitted)
-        served = Counter(line.served for line in fitted if line.served)
-        accepted = counts["equal"] + counts["different"]
-        share = counts["equal"] / len(fitted) if fitted else 0.0
-        left = ", ".join(line.name for line in mine if line.outcome == "unfitted")
-        print(f"{kind:10}{len(fitted):8}{accepted:10}{counts['equal']:8}{share:8.1%}   {dict(served)}; {left}")
+    print(f"{kind:10}{len(fitted):8}{accepted:10}{counts['equal']:8}{share:8.1%}   {dict(served)}; {left}", flush=True)
 
 
 def apart(name: str, cls: Any, kind: str, form: str, is_walled: bool, has_replica: bool) -> Line:
