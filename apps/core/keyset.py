@@ -34,10 +34,10 @@ class Slice:
 
 
 class Place(NamedTuple):
-    """Where a page begins or ends: ``side`` of the row whose ordering had these ``values``."""
+    """Where a page begins or ends: ``side`` of the row whose ordering had these ``values``, among ``total`` rows."""
 
     side: str
-    count: int
+    total: int
     values: Key
 
 
@@ -46,7 +46,7 @@ def cut(rows: QuerySet[Any], cursor: str, size: int, count: Callable[[], int] | 
 
     ``count`` says how many rows there are where somebody knows it already. Invalid for a cursor that is not ours.
     """
-    ordering = rows.query.order_by
+    ordering = [str(name) for name in rows.query.order_by]
     place = read_cursor(cursor, len(ordering)) if cursor else None
     if place is None:
         found = list(rows[: size + 1])
@@ -57,7 +57,7 @@ def cut(rows: QuerySet[Any], cursor: str, size: int, count: Callable[[], int] | 
         found = list(rows.order_by(*turned).filter(_beyond(turned, place.values))[: size + 1])
     except (ValueError, TypeError, ValidationError) as error:
         raise _damaged() from error
-    return _sliced(found, place, size, place.count, lambda row: key_of(row, ordering))
+    return _sliced(found, place, size, place.total, lambda row: key_of(row, ordering))
 
 
 def cut_list(rows: Sequence[Any], cursor: str, size: int, key: Callable[[Any], Key]) -> Slice:

@@ -5,7 +5,6 @@
 
 from typing import Any
 
-from django.db.models import QuerySet
 from rest_framework.pagination import BasePagination, PageNumberPagination
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -24,7 +23,7 @@ class Pages(PageNumberPagination):
 class KeysetPages(BasePagination):
     """Pages whose links carry a cursor; the list is counted for its first page only."""
 
-    def paginate_queryset(self, queryset: QuerySet[Any], request: Request, view: Any = None) -> list[Any]:
+    def paginate_queryset(self, queryset: Any, request: Request, view: Any = None) -> list[Any]:
         return self.take(cut(queryset, request.query_params.get("cursor", ""), page_size(request)), request)
 
     def take(self, page: Slice, request: Request) -> list[Any]:

@@ -17,7 +17,7 @@ from typing import Any
 
 from django.db import connections, router
 from django.db.models import QuerySet
-from django.db.models.query import get_related_populators
+from django.db.models.query import ModelIterable, get_related_populators
 
 MAX_INT = 2**31 - 1  # what any integer column takes
 
@@ -58,7 +58,7 @@ class _Plan:
         self.params = [(marks.get(param) if isinstance(param, str | int) else None, param) for param in params]
         self.select = self.compiler.select[: self.compiler.col_count]
         self.converters = self.compiler.get_converters([column[0] for column in self.select])
-        self.make = tuple if rows._fields is not None else self._maker()
+        self.make = self._maker() if rows._iterable_class is ModelIterable else tuple  # type: ignore[attr-defined]
 
     def is_current(self) -> bool:
         return connections[self.alias] is self.connection
@@ -76,7 +76,7 @@ class _Plan:
         info = self.compiler.klass_info
         first, end = info["select_fields"][0], info["select_fields"][-1] + 1
         names = [column[0].target.attname for column in self.compiler.select[first:end]]
-        populators = get_related_populators(info, self.compiler.select, self.alias)
+        populators = get_related_populators(info, self.compiler.select, self.alias)  # type: ignore[call-arg]  # of Django 6
 
         def make(row: Any) -> Any:
             made = info["model"].from_db(self.alias, names, row[first:end])

@@ -109,9 +109,10 @@ class Models(LibraryView, generics.GenericAPIView):
         ],
     )
     def get(self, request: Request, project: str) -> Response:
+        pages: KeysetPages = self.paginator  # type: ignore[assignment]
         wanted, cursor = ModelFilter.read(request.query_params), request.query_params.get("cursor", "")
         page = selectors.find_models(self.actor, self.project, wanted, cursor, page_size(request), columns=shapes.MODEL)
-        return self.get_paginated_response(list(map(shapes.shape_model, self.paginator.take(page, request))))
+        return self.get_paginated_response(list(map(shapes.shape_model, pages.take(page, request))))
 
     @extend_schema(
         operation_id="models_create",
@@ -140,8 +141,8 @@ class Model(LibraryView):
     def patch(self, request: Request, project: str, model: str) -> Response:
         wanted = ModelEdit(data=request.data)
         wanted.is_valid(raise_exception=True)
-        model = services.edit_model(actor=self.actor, model=self.get_model(), **wanted.validated_data)
-        return Response(_model_out(self.actor, model))
+        edited = services.edit_model(actor=self.actor, model=self.get_model(), **wanted.validated_data)
+        return Response(_model_out(self.actor, edited))
 
 
 class Versions(LibraryView, generics.GenericAPIView):
@@ -192,7 +193,7 @@ class Versions(LibraryView, generics.GenericAPIView):
             parent=self._parent(found, facts.pop("parent", "")),
             **facts,
         )
-        version.uploaded_by = request.user
+        version.uploaded_by = request.user  # type: ignore[assignment]  # a person: nobody else gets here
         address = reverse("library_api:version", args=[project, model, version.number])
         return Response(shapes.show_new(version), status=status.HTTP_201_CREATED, headers={"Location": address})
 

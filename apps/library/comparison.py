@@ -206,11 +206,11 @@ def _files(left: ModelVersion, right: ModelVersion) -> list[Row]:
 
 
 def _file(name: str, left: VersionFile | None, right: VersionFile | None) -> Row:
-    shown = [
+    before, after = (
         f"{filesizeformat(file.artifact.size)} · {file.artifact_id[:12]}" if file else "" for file in (left, right)
-    ]
+    )
     digests = {file.artifact_id if file else "" for file in (left, right)}
-    return Row(name, *shown, is_name=True, differs=len(digests) > 1)
+    return Row(name, before, after, is_name=True, differs=len(digests) > 1)
 
 
 def _packages(version: ModelVersion) -> dict[str, str]:

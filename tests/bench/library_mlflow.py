@@ -30,7 +30,7 @@ def main(rounds):
     for number in range(MODELS):
         tags = [{"key": "team", "value": "vision"}]
         call("POST", "registered-models/create", name=f"model-{number:03}", description="A model", tags=tags)
-    call("POST", "model-versions/create", name="model-000", source="mlflow-artifacts:/1/a", description="Night run")
+    call("POST", "model-versions/create", name="model-000", source="s3://models/a", description="Night run")
     copy_versions()
     calls = {
         "model-versions/get": ("GET", "model-versions/get", {"name": "model-007", "version": "50"}),
@@ -43,7 +43,7 @@ def main(rounds):
         "model-versions/create": (
             "POST",
             "model-versions/create",
-            {"name": "model-007", "source": "mlflow-artifacts:/1/a"},
+            {"name": "model-007", "source": "s3://models/a"},
         ),
     }
     print(json.dumps({name: measure(lambda c=c: call(c[0], c[1], **c[2]), rounds) for name, c in calls.items()}))
@@ -58,7 +58,7 @@ def copy_versions():
         rows = [{**made, "name": f"model-{model:03}", "version": version} for model, version in places]
         for number, row in enumerate(rows):
             if "storage_location" in row:
-                row["storage_location"] = f"mlflow-artifacts:/1/{number}"
+                row["storage_location"] = f"s3://models/{number}"
         connection.execute(table.insert(), rows)
     engine.dispose()
 

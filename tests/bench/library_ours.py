@@ -14,6 +14,7 @@ import django
 from django.core.management import call_command
 
 MODELS, VERSIONS_EACH = 100, 100
+CARD = "# Card\n\nWhat it is for, and where it fails.\n" * 100
 MODEL = "/p/digits-team/models/model-007/"
 API = "/api/v1/projects/digits-team/models/"
 PAGES = {
@@ -21,7 +22,7 @@ PAGES = {
     "page: models, searched and narrowed": "/p/digits-team/models/?search=model+sort&tag=weekly",
     "page: versions of a model": MODEL,
     "page: one version": f"{MODEL}50/",
-    "page: comparison of two versions": f"{MODEL}compare/?with=model-007/49&version=50",
+    "page: comparison of two versions": "/p/digits-team/compare/?version=model-007/49&version=model-007/50",
     "palette: search over everything": "/p/digits-team/search/?q=model-00",
 }
 CALLS = {
@@ -116,6 +117,7 @@ def complete_uploads(cast: Any, key: str, count: int) -> list[str]:
 
 def fill(cast: Any) -> None:
     """100 models of 100 versions, each with a card, checks and a file."""
+    from apps.library import index
     from apps.library.evidence import EXPECTED
     from apps.library.models import Artifact, Check, MLModel, ModelVersion, VersionFile
 
@@ -131,6 +133,8 @@ def fill(cast: Any) -> None:
         )
         for number in range(MODELS)
     )
+    for model in models:
+        index.remember(model, card=CARD)
     versions = ModelVersion.objects.bulk_create(
         (
             ModelVersion(
@@ -140,7 +144,7 @@ def fill(cast: Any) -> None:
                 digest=f"{random.getrandbits(256):064x}",
                 size=1_000_000,
                 description="Night run",
-                card="# Card\n\nWhat it is for, and where it fails.\n" * 100,
+                card=CARD,
                 labels={"commit": "4f1c2aa", "run": f"{number}"},
                 framework=random.choice(("scikit-learn", "xgboost", "lightgbm")),
                 framework_version="1.7.2",
