@@ -5,6 +5,7 @@ intake        finds the one model in an upload; formats recognises by content, f
 candidates    the files of an upload as they are looked at; labels reads class names
 archives      reads zip and tar; layers takes off compression; protobuf and yaml_files read those two
 onnx_files, onnx_external, skops_files, booster_files, safetensors_files        a format each
+lightgbm_wrappers     the booster in LightGBM's wrapper, which MLflow saves with skops
 mlflow_folders, mlflow_signatures     the inner model of an MLflow folder, and what it says of its inputs
 safety        whether the file may be opened: pickles is the inert machine, allowlist the names it lets pass,
               exceptional those that people may grant for one file; second_opinion asks another scanner, for people

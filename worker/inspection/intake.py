@@ -11,6 +11,7 @@ from worker.inspection import (
     foreign,
     formats,
     labels,
+    lightgbm_wrappers,
     mlflow_folders,
     onnx_external,
     onnx_files,
@@ -59,6 +60,7 @@ class Intake:
     weights: tuple[str, ...] = ()  # files whose bytes were brought into the model
     mlflow: mlflow_folders.Folder | None = None
     card: str = ""  # of a README beside it
+    wrapper: str = ""  # the class that the model was taken out of
 
     @property
     def example(self) -> Mapping[str, Any] | None:
@@ -83,9 +85,12 @@ def take_in(files: Sequence[SourceFile], scratch: Path) -> Intake:
     folder = _mlflow_folder(found)
     chosen = folder.model if folder else _only_one(found)
     model = candidates.unwrap(chosen, scratch)
+    wrapped = lightgbm_wrappers.take_out(model, scratch / "booster.txt") if model.kind == "skops" else None
+    model = wrapped.model if wrapped else model
     if model.kind not in ACCEPTED:
         raise foreign.refuse(model.kind)
-    outline, weights = _check_whole(model), ()
+    outline = _check_whole(model)
+    weights: tuple[str, ...] = ()
     if model.kind == "tensorflow":
         model, weights = tensorflow_files.assemble(model, found, scratch / "savedmodel")
     if outline.locations:
@@ -94,7 +99,9 @@ def take_in(files: Sequence[SourceFile], scratch: Path) -> Intake:
     others = [candidate for candidate in found if candidate is not chosen and candidate.name not in weights]
     beside = tuple(sorted(candidate.name for candidate in others))
     card = cards.read_card(others)
-    return Intake(model, labels.read_labels(others), beside, archive, outline, weights, folder, card)
+    names = labels.read_labels(others) or (wrapped.classes if wrapped else ())
+    wrapper = wrapped.wrapper if wrapped else ""
+    return Intake(model, names, beside, archive, outline, weights, folder, card, wrapper)
 
 
 def _unpacked(found: list[Candidate], scratch: Path) -> tuple[list[Candidate], str]:
@@ -216,5 +223,6 @@ def facts(found: Intake) -> Mapping[str, Any]:
         "beside": list(found.beside),
         "labels": len(found.labels),
         **({"weights": list(found.weights)} if found.weights else {}),
+        **({"wrapper": found.wrapper} if found.wrapper else {}),
         **({"mlflow": dict(found.mlflow.facts)} if found.mlflow else {}),
     }

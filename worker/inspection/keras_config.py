@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-LARGEST = 16 << 20
+LARGEST = 4 << 20
 NODES = 2_000_000
 
 _LIST = Path(__file__).with_name("keras_classes.txt")

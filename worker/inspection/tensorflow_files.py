@@ -18,6 +18,7 @@ from worker.inspection.refusals import Refusal
 from worker.specs import Message, gettext_noop
 
 GRAPH = "saved_model.pb"
+FIELDS = 1_000_000  # some hundred thousand nodes
 
 _LIST = Path(__file__).with_name("tensorflow_operators.txt")
 _VARIABLES = re.compile(r"variables/variables\.(?:index|data-[0-9]{5}-of-[0-9]{5})")
@@ -47,6 +48,7 @@ def operators() -> frozenset[str]:
 def read(data: Buffer) -> Findings:
     """What the graphs of a SavedModel hold; refuses operators that are not on the list."""
     walk, found = Walk(data), Findings()
+    walk.left = FIELDS
     graphs = 0
     try:
         for number, _, start, end in walk.fields(0, len(data)):

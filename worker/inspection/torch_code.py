@@ -8,13 +8,15 @@ that is refused, so nothing depends on understanding the language as torch does.
 import re
 from collections.abc import Iterator
 from functools import cache
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 _LIST = Path(__file__).with_name("torch_operators.txt")
 
-CODE_BYTES = 8 << 20  # of all code in one archive
-WORDS = 2_000_000
+CODE_BYTES = 4 << 20  # of all code in one archive
+WORDS = 500_000  # of all that code
+PARTS = 1_000_000  # of a graph
 
 _TOKEN = re.compile(
     r"""(?P<space>[ \t\n]+)
@@ -82,13 +84,15 @@ def check_code(files: list[str]) -> set[str]:
     found: set[str] = set()
     left = WORDS
     for code in files:
-        tokens = list(_tokens(code))
-        left -= len(tokens)
-        if left < 0:
-            raise Unreadable
-        for before, (kind, word), after in zip([("", ""), *tokens], tokens, [*tokens[1:], ("", "")], strict=False):
-            if kind == "chain":
-                _check_chain(word, before[1] == ".", after[1] == "(", defined, found)
+        before = word = ""
+        is_chain = False
+        for kind, after in chain(_tokens(code), [("", "")]):
+            left -= 1
+            if left < 0:
+                raise Unreadable
+            if is_chain:
+                _check_chain(word, before == ".", after == "(", defined, found)
+            before, word, is_chain = word, after, kind == "chain"
     return found
 
 
@@ -129,7 +133,7 @@ def _check_chain(word: str, is_member: bool, is_call: bool, defined: set[str], f
 def check_graph(graph: Any) -> set[str]:
     """Every operator that an exported graph calls, at any depth; Unlisted names the first that may not be."""
     found: set[str] = set()
-    waiting, left = [graph], WORDS
+    waiting, left = [graph], PARTS
     while waiting:
         item = waiting.pop()
         left -= 1

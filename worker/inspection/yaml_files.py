@@ -34,6 +34,7 @@ def read(data: bytes) -> Any:
 
 def _check_events(text: str) -> None:
     depth = 0
+    event: Any
     for count, event in enumerate(yaml.parse(text, _Loader)):
         if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
             raise Unreadable("it refers to itself")

@@ -6,9 +6,13 @@ import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 
+import lightgbm
+import numpy as np
 import pytest
+import skops.io
 
 from tests.worker.inspection.examining import examined
+from tests.worker.inspection.malice import zipped
 from tests.worker.inspection.test_onnx_external import outside, refused, taken
 from worker import sandbox
 from worker.inspection import mlflow_signatures, yaml_files
@@ -69,8 +73,27 @@ def test_onnx_in_a_folder_may_have_its_weights_beside_it(tmp_path: Path) -> None
     assert taken(tmp_path, files).weights == ("onnx/w.data",)
 
 
-def test_a_model_of_lightgbms_wrapper_is_told_how_to_be_saved(tmp_path: Path) -> None:
-    report = examined(tmp_path, {"model.zip": FOLDERS / "lightgbm-sk.zip"})
+def test_the_booster_is_taken_out_of_lightgbms_wrapper(tmp_path: Path) -> None:
+    found = taken(tmp_path, {"model.zip": FOLDERS / "lightgbm-sk.zip"})
+    assert (found.model.kind, found.wrapper) == ("lightgbm", "lightgbm.sklearn.LGBMClassifier")
+    assert found.labels == ("0", "1")
+    booster = lightgbm.Booster(model_file=str(found.model.path))
+    assert (booster.num_feature(), booster.num_trees()) == (4, 3)
+
+
+def test_words_are_read_as_names_of_classes(tmp_path: Path) -> None:
+    rows = np.random.default_rng(1).normal(size=(60, 3))
+    words = np.where(rows[:, 0] > 0, "höher", "tiefer")
+    model = lightgbm.LGBMClassifier(n_estimators=2, verbose=-1, n_jobs=1).fit(rows, words)
+    found = taken(tmp_path, {"m.skops": skops.io.dumps(model)})
+    assert found.labels == ("höher", "tiefer")
+    boosted = lightgbm.Booster(model_file=str(found.model.path))
+    assert boosted.predict(rows) == pytest.approx(model.predict_proba(rows)[:, 1])
+
+
+def test_a_wrapper_of_another_shape_is_left_to_the_list_of_names(tmp_path: Path) -> None:
+    tree = {"__class__": "LGBMClassifier", "__module__": "lightgbm.sklearn", "__loader__": "ObjectNode", "content": 1}
+    report = examined(tmp_path, {"m.skops": zipped({"schema.json": json.dumps(tree).encode()})})
     assert report.failed.check == "safety"
     assert "booster_" in str(report.failed.advice)
 
