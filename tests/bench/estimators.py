@@ -149,7 +149,9 @@ def asked_of(fitted: toys.Fitted, report: Report, folder: Path, has_replica: boo
     with replicas.start(bundle) as replica:
         answer = replica.infer("model", request)
         return (
-            agreement.difference(fitted.model, fitted.rows, answer.json()) if answer.status == 200 else str(answer.body)
+            agreement.difference(fitted.model, fitted.rows, verdict.signature, answer.json())
+            if answer.status == 200
+            else str(answer.body)
         )
 
 

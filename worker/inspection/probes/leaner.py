@@ -5,6 +5,9 @@ Both only change when something is imported. What is needed after all is importe
 
 import importlib
 import sys
+from collections.abc import Sequence
+from importlib.abc import Loader, MetaPathFinder
+from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import Any
 
@@ -22,21 +25,20 @@ def hide(library: str) -> None:
 
 def postpone_statistics() -> None:
     """Import scipy.stats when something in it is used: half of scikit-learn's own time, and for fitting only."""
-    sys.modules.setdefault(_STATISTICS, _Postponed(_STATISTICS))
+    if _STATISTICS not in sys.modules:
+        sys.modules[_STATISTICS] = _Postponed(_STATISTICS)
+        sys.meta_path.insert(0, _Finder())
 
 
 class _Postponed(ModuleType):
-    """Stands in for a module until it is used."""
+    """Stands in for the package until it is used."""
+
+    __path__: list[str] = []
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
             raise AttributeError(name)
         return _Part(name)
-
-    @property
-    def __path__(self) -> Any:
-        """Asked for when a module inside is imported: then the real one is needed."""
-        return _statistics().__path__
 
 
 class _Part:
@@ -50,6 +52,22 @@ class _Part:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(getattr(_statistics(), self._name), name)
+
+
+class _Finder(MetaPathFinder, Loader):
+    """Where a module inside is imported, the real package comes first."""
+
+    def find_spec(self, name: str, path: Sequence[str] | None, target: ModuleType | None = None) -> ModuleSpec | None:
+        if not name.startswith(_STATISTICS + ".") or not isinstance(sys.modules.get(_STATISTICS), _Postponed):
+            return None
+        _statistics()
+        return ModuleSpec(name, self)
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType:
+        return importlib.import_module(spec.name)
+
+    def exec_module(self, module: ModuleType) -> None:
+        """It has been, where it was imported."""
 
 
 def _statistics() -> ModuleType:
