@@ -13,6 +13,12 @@ FACTS = {
     "labels": _("class labels"),
     # safety and sandbox
     "tier": _("tier"),
+    "exception": _("names beyond the list"),
+    "granted": _("names by exception"),
+    "second_opinion": _("second opinion"),
+    "scanner": _("scanner"),
+    "verdict": _("verdict"),
+    "dangerous": _("dangerous"),
     "names": _("names"),
     "opsets": _("operator sets"),
     "raw_arrays": _("raw arrays"),
