@@ -35,12 +35,12 @@ def list_packages(requirements: Iterable[str]) -> list[dict[str, str]]:
 
 def licence_of(about: metadata.PackageMetadata) -> str:
     """The SPDX expression, else what the classifiers say, else a short name of its own; empty where none is told."""
-    if expression := about.get("License-Expression"):
-        return str(expression)
+    if "License-Expression" in about:
+        return str(about["License-Expression"])
     classified = [
         text.rpartition(" :: ")[2] for text in about.get_all("Classifier") or () if text.startswith("License ::")
     ]
     if classified:
         return ", ".join(sorted({text for text in classified if text != "OSI Approved"}))
-    first = str(about.get("License") or "").strip().partition("\n")[0]
+    first = str((about.get_all("License") or [""])[0]).strip().partition("\n")[0]
     return first if len(first) <= _LONGEST else ""

@@ -105,7 +105,7 @@ def note_exit_of(deployment: Deployment, row: Replica, status: ReplicaStatus | N
 
 def probe(deployment: Deployment, driver: Driver, row: Replica, status: ReplicaStatus) -> None:
     secret = observing.replica_secret(row)
-    ready = bool(status.address) and is_ready(status.address, secret, deployment.release.subject)
+    ready: bool | None = bool(status.address) and is_ready(status.address, secret, deployment.release.subject)
     if ready and row.healthy_since is None:
         ready = answers_as_examined(deployment, driver, row, status.address)
     if ready is not None:

@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-from sklearn.base import BaseEstimator, clone, is_classifier
+from sklearn.base import clone, is_classifier
 from sklearn.compose import ColumnTransformer
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.model_selection import GridSearchCV
@@ -18,6 +18,8 @@ from sklearn.tree import DecisionTreeClassifier
 
 from tests.worker.inspection import zoo
 from tests.worker.inspection.agreement import local
+
+Make = Callable[..., Any]
 
 _SMALL = {"n_estimators": 5, "max_iter": 250, "Cs": 2, "cv": 2, "n_jobs": 1, "n_alphas": 3, "alphas": 3, "n_init": 1}
 _SEEDED = {"random_state": 0}
@@ -40,12 +42,12 @@ class Fitted:
     rows: Any
 
 
-def bare(cls: type[BaseEstimator]) -> Fitted | None:
+def bare(cls: Make) -> Fitted | None:
     """The estimator fitted on the first toy data that it takes."""
     return next((found for model in _made(cls) for found in _tried(model, _toys())), None)
 
 
-def in_pipeline(cls: type[BaseEstimator]) -> Fitted | None:
+def in_pipeline(cls: Make) -> Fitted | None:
     """The estimator behind a column transformer over two columns of numbers and two of words."""
     table = zoo.mixed_table()
     for numbers in (None, MinMaxScaler()):
@@ -56,7 +58,7 @@ def in_pipeline(cls: type[BaseEstimator]) -> Fitted | None:
     return None
 
 
-def in_search(cls: type[BaseEstimator]) -> Fitted | None:
+def in_search(cls: Make) -> Fitted | None:
     """The estimator in a grid search over one of its parameters."""
     for model in _made(cls):
         known = model.get_params(deep=False)
@@ -68,14 +70,14 @@ def in_search(cls: type[BaseEstimator]) -> Fitted | None:
     return None
 
 
-KINDS: dict[str, Callable[[type[BaseEstimator]], Fitted | None]] = {
+KINDS: dict[str, Callable[[Make], Fitted | None]] = {
     "bare": bare,
     "pipeline": in_pipeline,
     "search": in_search,
 }
 
 
-def _made(cls: type[BaseEstimator]) -> Iterator[Any]:
+def _made(cls: Make) -> Iterator[Any]:
     inner = (DecisionTreeClassifier(random_state=0), LogisticRegression(), Ridge())
     parts: tuple[Callable[[], Any], ...] = (
         cls,

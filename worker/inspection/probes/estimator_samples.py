@@ -145,7 +145,7 @@ def _remembered(part: Any, width: int) -> tuple[np.ndarray, np.ndarray] | None:
 
 
 def _splits(part: Any) -> list[tuple[int, float]]:
-    tree = getattr(part, "tree_", None)
+    tree: Any = getattr(part, "tree_", None)
     if hasattr(tree, "children_left"):
         inner = tree.children_left != -1
         return list(zip(tree.feature[inner].tolist(), tree.threshold[inner].tolist(), strict=True))
