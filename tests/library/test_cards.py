@@ -189,7 +189,7 @@ def test_a_card_is_written_on_its_page(browser: Callable[[str], Client], upload_
     assert "# Late" in late.content.decode()
     shown = page(client, f"{BASE}/tab/card/")
     assert "<h1>New</h1>" in shown
-    assert "What reviewers look for" in shown
+    assert "What the card says" in shown
     earlier = page(client, f"{BASE}/tab/card/?revision=1")
     assert "<ins># New</ins>" in earlier
     page(client, f"{BASE}/tab/card/?revision=9", status=404)
