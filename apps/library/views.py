@@ -25,6 +25,7 @@ from apps.library.forms import TASKS, ModelForm, TagForm, UploadForm
 from apps.library.models import MLModel, ModelVersion
 
 PAGE_SIZE = 30
+MOST_TICKED = 200
 ORDERINGS = (
     ("", gettext_lazy("Best fit, latest change")),
     ("-updated", gettext_lazy("Latest change")),
@@ -103,13 +104,15 @@ def retire_versions(request: PageRequest, project: str, model: str) -> HttpRespo
 def tag_models(request: PageRequest, project: str) -> HttpResponse:
     """One tag for the models that were ticked."""
     room = get_project(request.actor, project, "model.edit")
-    rows = selectors.list_models(request.actor, room)
+    named = request.POST.getlist("models")[:MOST_TICKED]
+    rows = selectors.list_models(request.actor, room).filter(name__in=named).select_related("project")
     form = TagForm(request.POST, names=[row.name for row in rows])
     if form.is_valid():
-        chosen = [row for row in rows if row.name in form.cleaned_data["models"]]
-        count = services.tag_models(actor=request.actor, models=chosen, tag=form.cleaned_data["tag"])
+        count, refused = services.tag_models(actor=request.actor, models=rows, tag=form.cleaned_data["tag"])
         said = ngettext("%(count)d model has the tag now.", "%(count)d models have the tag now.", count)
         messages.success(request, said % {"count": count})
+        for name, reason in refused.items():
+            messages.error(request, _("%(version)s stays: %(reason)s") % {"version": name, "reason": reason})
     else:
         messages.error(request, _("Tick at least one model, and write a tag without spaces."))
     return redirect("library:models", project=room.slug)

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from django.contrib.messages import get_messages
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 
@@ -123,6 +124,10 @@ def test_models_are_tagged_together(browser: Browser, cast: Cast, digits: MLMode
     client.post(f"{BASE}/tag-models/", {"models": ["digits"], "tag": "<script>"})
     client.post(f"{BASE}/tag-models/", {"models": ["unknown"], "tag": "x"})
     assert Entry.objects.filter(action="model.edited").count() == 1
+    MLModel.objects.filter(name="wine").update(tags=[f"t{number}" for number in range(20)])
+    answer = client.post(f"{BASE}/tag-models/", {"models": ["digits", "wine"], "tag": "new"})
+    told = [str(message) for message in get_messages(answer.wsgi_request)]
+    assert told[-2:] == ["1 model has the tag now.", "wine stays: A model can have at most 20 tags."]
 
 
 def test_a_model_is_edited_on_its_page(browser: Browser, digits: MLModel) -> None:

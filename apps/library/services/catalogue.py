@@ -9,7 +9,7 @@ from django.utils.translation import gettext as _
 from apps.accounts.models import Project
 from apps.audit.services import record
 from apps.core.actors import Actor
-from apps.core.errors import Invalid
+from apps.core.errors import Invalid, NotAllowed
 from apps.library import index
 from apps.library.models import MLModel
 from apps.library.names import check_model_name, check_tags
@@ -67,10 +67,18 @@ def edit_model(
     return model
 
 
-@transaction.atomic
-def tag_models(*, actor: Actor, models: Iterable[MLModel], tag: str) -> int:
-    """Put one tag on each of these models; returns how many did not have it yet. One audit entry for each of them."""
-    fresh = [model for model in models if tag not in model.tags]
-    for model in fresh:
-        edit_model(actor=actor, model=model, tags=[*model.tags, tag])
-    return len(fresh)
+def tag_models(*, actor: Actor, models: Iterable[MLModel], tag: str) -> tuple[int, dict[str, str]]:
+    """Put one tag on each of these models, each on its own and with an audit entry of its own.
+
+    Returns how many got it that did not have it yet, and by name why the others could not.
+    """
+    count, refused = 0, {}
+    for model in models:
+        if tag in model.tags:
+            continue
+        try:
+            edit_model(actor=actor, model=model, tags=[*model.tags, tag])
+            count += 1
+        except (NotAllowed, Invalid) as error:
+            refused[model.name] = str(error.message)
+    return count, refused
