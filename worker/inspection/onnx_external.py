@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 from worker.inspection.archives import CHUNK
-from worker.inspection.candidates import view
 from worker.inspection.onnx_files import DEPTH, read_entry
 from worker.inspection.protobuf import Buffer, NotProtobuf, Walk, header
 from worker.inspection.refusals import Refusal
@@ -94,14 +93,21 @@ def inline(data: Buffer, blobs: Mapping[str, Blob], target: Path) -> int:
             elif piece.source is None:
                 _copy(data, piece, file)
             else:
-                with view(piece.source) as source:
-                    _copy(source, piece, file)
+                _bring(piece.source, piece, file)
     return size
 
 
 def _copy(source: Buffer, piece: Stretch, target: BinaryIO) -> None:
     for start in range(piece.start, piece.end, CHUNK):
         target.write(source[start : min(start + CHUNK, piece.end)])
+
+
+def _bring(path: Path, piece: Stretch, target: BinaryIO) -> None:
+    """Read rather than mapped, so that gigabytes of weights never count as memory of this process."""
+    with open(path, "rb", buffering=0) as source:
+        source.seek(piece.start)
+        for start in range(piece.start, piece.end, CHUNK):
+            target.write(source.read(min(CHUNK, piece.end - start)))
 
 
 def _size(pieces: list[Piece]) -> int:
