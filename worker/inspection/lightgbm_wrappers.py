@@ -56,10 +56,9 @@ def _read(data: Buffer) -> dict[str, Any]:
     """The schema, or nothing where it cannot be read: the skops examiner says why."""
     try:
         entry = next(e for e in archives.read_zip(data, skops_files.ENTRIES) if e.name == skops_files.SCHEMA)
-        tree = json.loads(archives.read(data, entry, skops_files.SCHEMA_BYTES))
-    except (Refusal, StopIteration, ValueError, RecursionError):
+        return skops_files.read_schema(data, entry)
+    except (Refusal, StopIteration):
         return {}
-    return tree if isinstance(tree, dict) else {}
 
 
 def _inside(node: Any, *names: str) -> Any:

@@ -49,6 +49,11 @@ def names_in(data: Any) -> set[str]:
         if entry is not schema:
             for _ in archives.stream(data, entry):
                 pass
+    return {_name(node) for node in _nodes(read_schema(data, schema))}
+
+
+def read_schema(data: Any, schema: archives.Entry) -> dict[str, Any]:
+    """The description of the model, refused before it is read where it would grow beyond what a model needs."""
     text = archives.read(data, schema, SCHEMA_BYTES)
     if sum(map(text.count, (b",", b"[", b"{"))) > SCHEMA_PARTS:
         raise _broken()
@@ -58,7 +63,7 @@ def names_in(data: Any) -> set[str]:
         raise _broken() from error
     if not isinstance(tree, dict) or "__loader__" not in tree:
         raise _broken()
-    return {_name(node) for node in _nodes(tree)}
+    return tree
 
 
 def _nodes(tree: dict[str, Any]) -> Iterator[dict[str, Any]]:

@@ -298,7 +298,7 @@ def skops_descriptions() -> Iterator[Case]:
     unread = "description inside the skops file cannot be read"
     schemas: dict[str, bytes] = {
         "nested 100,000 deep": b'{"__loader__": ' + b"[" * 100_000 + b"]" * 100_000 + b"}",
-        "of five million empty lists": b'{"__loader__": [' + b"[]," * 5_000_000 + b"[]]}",
+        "of three million empty lists": b'{"__loader__": [' + b"[]," * 3_000_000 + b"[]]}",
         "that is no JSON": b"{__loader__",
         "in UTF-16": '{"__loader__": "ListNode"}'.encode("utf-16-le")[:-1],
         "with a number of a million digits": b'{"__loader__": ' + b"9" * 1_000_000 + b"}",
