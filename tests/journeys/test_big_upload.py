@@ -43,7 +43,13 @@ def proxy(slipway: Stack) -> Iterator[FaultProxy]:
 
 @pytest.fixture
 def far_dana(chromium: Browser, dana: Visitor, proxy: FaultProxy, visitors: list[Visitor]) -> Iterator[Visitor]:
-    """Dana once more, behind the bad line; what the browser says about its cuts is no trouble."""
+    """Dana once more, behind the bad line; what the browser says about its cuts is no trouble.
+
+    Pages that others have open would miss the server too while it is away: they are left.
+    """
+    for visitor in visitors:
+        if not visitor.page.is_closed():
+            visitor.page.goto("about:blank")
     far = Visitor(chromium, proxy.url, dana.name, dana.email)
     far.context.add_cookies(dana.context.cookies())  # type: ignore[arg-type]
     visitors.append(far)
