@@ -18,7 +18,7 @@ from apps.library.comparison import compare as compare_versions
 from apps.library.comparison import only_differences
 from apps.library.models import ModelVersion
 
-OFFERED = 200
+OFFERED = 100
 
 
 @require_GET

@@ -132,11 +132,11 @@ def list_versions(
     return ordered.select_related("uploaded_by").defer(*HEAVY)
 
 
-def list_newest(actor: Actor, project: Project, model: MLModel | None) -> QuerySet[ModelVersion, tuple[str, int, str]]:
-    """Name, number and state of the project's newest versions, those of ``model`` first."""
+def list_newest(actor: Actor, project: Project, model: MLModel | None) -> QuerySet[ModelVersion, tuple[str, int]]:
+    """Name and number of the project's newest versions, those of ``model`` first."""
     rows = ModelVersion.objects.visible_to(actor).filter(model__project=project)
     nearness = Case(When(model=model, then=0), default=1) if model else Value(0)
-    return rows.order_by(nearness, "-pk").values_list("model__name", "number", "state")
+    return rows.order_by(nearness, "-pk").values_list("model__name", "number")
 
 
 def get_version(actor: Actor, project: Project, model: str, number: int) -> ModelVersion:
