@@ -6,7 +6,6 @@ from django.utils.translation import gettext_lazy as _
 from apps.core.actors import Scoped
 from apps.core.leases import Leased
 
-
 # Kinds of target whose driver keeps every replica behind a sandbox: only there a model may run by an exception.
 WALLED_KINDS = frozenset({"process"})
 
