@@ -39,6 +39,20 @@ def get_exception(actor: Actor, project: Project, pk: int) -> SafetyException | 
     return list_exceptions(actor, project).filter(pk=pk).first()
 
 
+def exceptions_waiting_for(actor: Actor, project: Project) -> QuerySet[SafetyException]:
+    """Those that this person could decide on now: not asked for or uploaded by them, not decided by them yet."""
+    if not actor.may("exception.review", project):
+        return SafetyException.objects.none()
+    return (
+        SafetyException.objects.visible_to(actor)
+        .filter(version__model__project=project, state=SafetyException.State.ASKED)
+        .exclude(asked_by=actor.user_id)
+        .exclude(version__uploaded_by=actor.user_id)
+        .exclude(reviews__reviewer=actor.user_id)
+        .select_related("version__model", "asked_by")
+    )
+
+
 def standing_of(exception: SafetyException, actor: Actor) -> Standing:
     """Read the reviews, and say whether ``actor`` may decide now or why not."""
     reviews = list(exception.reviews.all())

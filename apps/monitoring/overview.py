@@ -11,7 +11,8 @@ from django.utils import timezone
 from apps.accounts.models import ApiKey, Project
 from apps.core.actors import Actor
 from apps.deployments.models import Deployment, Replica, Route
-from apps.library.models import MLModel, ModelVersion
+from apps.library.exceptions import exceptions_waiting_for
+from apps.library.models import MLModel, ModelVersion, SafetyException
 from apps.monitoring import sparklines
 from apps.monitoring.models import Alert
 from apps.monitoring.selectors import open_alerts
@@ -37,12 +38,13 @@ class Waiting:
     """What waits for one person."""
 
     reviews: list[Release]
+    exceptions: list[SafetyException]
     refused: list[ModelVersion]
     alerts: list[Alert]
     keys: list[ApiKey]
 
     def __bool__(self) -> bool:
-        return bool(self.reviews or self.refused or self.alerts or self.keys)
+        return bool(self.reviews or self.exceptions or self.refused or self.alerts or self.keys)
 
 
 @dataclass(frozen=True)
@@ -120,7 +122,7 @@ def overview(actor: Actor, project: Project, now: datetime | None = None) -> Ove
 
 
 def waiting(actor: Actor, project: Project, alerts: Iterable[Alert], now: datetime) -> Waiting:
-    """Reviews to do, refused uploads of mine this week, alerts to acknowledge, keys about to expire."""
+    """What to decide on, refused uploads of mine this week, alerts to acknowledge, keys about to expire."""
     mine = Q(created_by=actor.user_id) if not actor.may("key.manage", project) else Q()
     keys = ApiKey.objects.filter(mine, project=project, revoked_at__isnull=True)
     refused = ModelVersion.objects.filter(
@@ -128,6 +130,7 @@ def waiting(actor: Actor, project: Project, alerts: Iterable[Alert], now: dateti
     ).select_related("model")
     return Waiting(
         reviews=list(waiting_for(actor).filter(project=project)[:MOST_WAITING]),
+        exceptions=list(exceptions_waiting_for(actor, project)[:MOST_WAITING]),
         refused=list(refused.order_by("-pk")[:MOST_WAITING]),
         alerts=[a for a in alerts if a.state == Alert.State.FIRING and actor.may("alert.acknowledge", project)],
         keys=list(keys.filter(expires_at__gt=now, expires_at__lt=now + KEY_WARNING).order_by("expires_at")),

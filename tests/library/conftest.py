@@ -1,17 +1,20 @@
 """Stories of the library begin with an empty store and disk of their own, and with clients that are signed in."""
 
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 from django.core.cache import cache
 from django.test import Client
+from moto.server import ThreadedMotoServer
 from rest_framework.test import APIClient
 
 from apps.library import services as library
 from apps.library.models import MLModel, ModelVersion
+from apps.library.store import Store, open_store
 from tests.cast import Cast
 
 ONNX = b"\x08\x08\x12\x07pytorch" + bytes(500)  # begins like an ONNX file; nobody here opens it
@@ -24,6 +27,37 @@ def own_disk(settings: Any, tmp_path: Path) -> Path:
     settings.SLIPWAY_HOME.mkdir()
     cache.clear()  # it outlives the database of one story
     return tmp_path
+
+
+@pytest.fixture(scope="session")
+def bucket_service() -> Iterator[str]:
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()
+
+
+@pytest.fixture
+def bucket_settings(bucket_service: str) -> dict[str, str]:
+    """What a process needs to reach an S3 service that holds one empty bucket, ``models``."""
+    requests.post(f"{bucket_service}/moto-api/reset", timeout=20).raise_for_status()
+    requests.put(f"{bucket_service}/models", timeout=20).raise_for_status()
+    return {
+        "SLIPWAY_STORE_URL": "s3://models/team",
+        "AWS_ENDPOINT_URL": bucket_service,
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+        "AWS_DEFAULT_REGION": "us-east-1",
+    }
+
+
+@pytest.fixture
+def bucket(bucket_settings: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Store:
+    for name, value in bucket_settings.items():
+        monkeypatch.setenv(name, value)
+    open_store.cache_clear()
+    return open_store(bucket_settings["SLIPWAY_STORE_URL"])
 
 
 @pytest.fixture

@@ -16,9 +16,7 @@ from apps.library.downloads import find_span
 from apps.library.models import ModelVersion
 from apps.library.store import Store
 from tests.library.conftest import ONNX
-from tests.library.test_store import bucket, moto_url
 
-__all__ = ["bucket", "moto_url"]  # fixtures
 Make = Callable[..., ModelVersion]
 ADDRESS = "/api/v1/projects/digits-team/models/digits/versions/1/download/"
 FILES = {"digits.onnx": ONNX, "weights/w.bin": bytes(range(256)) * 12_000}

@@ -9,6 +9,7 @@ from apps.accounts.models import Membership
 from apps.audit.models import Entry
 from apps.core.errors import Invalid, NotAllowed, StateConflict
 from apps.library import services
+from apps.library.exceptions import exceptions_waiting_for
 from apps.library.models import Check, ExceptionReview, ModelVersion, SafetyException
 from apps.releases import services as releases
 from apps.releases.selectors import current_subject
@@ -187,3 +188,13 @@ def test_an_exception_revoked_while_it_is_examined_lets_nothing_in(cast: Cast, a
     services.revoke_exception(actor=cast.actor("ada"), exception=asked)
     done = services.finish_examination(version, {"accepted": True, "tier": 2, "format": "sklearn"}, None)
     assert done.state == "refused"
+
+
+def test_it_waits_for_those_who_can_decide_until_they_have(cast: Cast, asked: SafetyException) -> None:
+    def waits_for(who: str) -> bool:
+        return exceptions_waiting_for(cast.actor(who), cast.project).exists()
+
+    assert [who for who in ("dana", "rhea", "omar", "ada", "vic") if waits_for(who)] == ["rhea", "ada"]
+    approve(cast, "rhea", asked)
+    assert not waits_for("rhea")
+    assert waits_for("ada")

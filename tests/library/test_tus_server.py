@@ -18,13 +18,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import boto3
 import pytest
 import requests
-from moto.server import ThreadedMotoServer
 from tusclient.client import TusClient
 from tusclient.exceptions import TusCommunicationError
 
+from apps.library.store import Store
 from apps.library.store.base import hash_file, hash_stream, key_of
 from tests.library.stage import SMALL_QUOTA
 
@@ -82,18 +81,6 @@ def serve(folder: str, **settings: str) -> Iterator[Server]:
 def server() -> Iterator[Server]:
     with tempfile.TemporaryDirectory(prefix="slipway-server-") as folder, serve(folder) as running:
         yield running
-
-
-@pytest.fixture
-def bucket_url() -> Iterator[str]:
-    """An S3 service with the bucket ``models``."""
-    service = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    service.start()
-    host, port = service.get_host_and_port()
-    url = f"http://{host}:{port}"
-    requests.put(f"{url}/models", timeout=20).raise_for_status()
-    yield url
-    service.stop()
 
 
 def test_a_stock_tus_client_uploads_with_checksums(server: Server) -> None:
@@ -157,19 +144,14 @@ def test_memory_stays_flat_while_a_large_file_arrives(server: Server, tmp_path: 
     assert list((server.home / "uploads").iterdir()) == []
 
 
-def test_a_bucket_gets_the_parts_of_a_large_file_across_a_restart(bucket_url: str, tmp_path: Path) -> None:
+def test_a_bucket_gets_the_parts_of_a_large_file_across_a_restart(
+    bucket_settings: dict[str, str], bucket: Store, tmp_path: Path
+) -> None:
     """The server's memory and disk hold about one part; the next process goes on where the bucket's list ends."""
     path = write_large(tmp_path / "large.bin", 72 << 20)
-    bucket = {
-        "SLIPWAY_STORE_URL": "s3://models/team",
-        "AWS_ENDPOINT_URL": bucket_url,
-        "AWS_ACCESS_KEY_ID": "test",
-        "AWS_SECRET_ACCESS_KEY": "test",
-        "AWS_DEFAULT_REGION": "us-east-1",
-    }
     home = tmp_path / "server"
     home.mkdir()
-    with serve(str(home), **bucket) as server, path.open("rb") as file:
+    with serve(str(home), **bucket_settings) as server, path.open("rb") as file:
         uploader = server.client().uploader(file_stream=file, chunk_size=18 << 20, metadata=FACTS)
         uploader.upload_chunk()
         before = server.peak_bytes()
@@ -177,19 +159,16 @@ def test_a_bucket_gets_the_parts_of_a_large_file_across_a_restart(bucket_url: st
         assert sum(part.stat().st_size for part in (home / "uploads").iterdir()) == 6 << 20
         assert server.peak_bytes() - before < 12 << 20
         os.kill(server.worker, signal.SIGKILL)
-    with serve(str(home), **bucket) as server, path.open("rb") as file:
+    with serve(str(home), **bucket_settings) as server, path.open("rb") as file:
         place = f"{server.url}{urlsplit(str(uploader.url)).path}"
         again = server.client().uploader(file_stream=file, chunk_size=18 << 20, url=place)
         assert again.offset == 54 << 20
         again.upload()
     assert list((home / "uploads").iterdir()) == []
-    client = boto3.client(
-        "s3", endpoint_url=bucket_url, region_name="us-east-1", aws_access_key_id="test", aws_secret_access_key="test"
-    )
     stored = hash_file(path)
-    [kept] = client.list_objects_v2(Bucket="models")["Contents"]
+    [kept] = bucket.client.list_objects_v2(Bucket="models")["Contents"]
     assert (kept["Key"], kept["Size"]) == (f"team/{key_of(stored.sha256)}", stored.size)
-    assert hash_stream(client.get_object(Bucket="models", Key=kept["Key"])["Body"]) == stored
+    assert hash_stream(bucket.client.get_object(Bucket="models", Key=kept["Key"])["Body"]) == stored
 
 
 def test_reservations_at_the_same_moment_stay_within_the_quota(server: Server) -> None:
