@@ -4,6 +4,7 @@ import hashlib
 from itertools import count
 from typing import Any
 
+from apps.library import index
 from apps.library.models import Artifact, MLModel, ModelVersion, VersionFile
 from apps.targets.models import Endpoint, Environment, Target
 from tests.cast import Cast
@@ -37,7 +38,11 @@ def endpoint(cast: Cast, name: str = "digits", **policy: Any) -> Endpoint:
 
 def ready_version(cast: Cast, model: str = "digits", by: str = "dana", **facts: Any) -> ModelVersion:
     """A version as an examination leaves it, of invented bytes; nothing can be served from it."""
-    line, _ = MLModel.objects.get_or_create(project=cast.project, name=model, defaults={"created_by": cast.user(by)})
+    line, is_new = MLModel.objects.get_or_create(
+        project=cast.project, name=model, defaults={"created_by": cast.user(by)}
+    )
+    if is_new:
+        index.remember(line)
     number = line.versions.count() + 1
     sha = hashlib.sha256(f"bytes {next(_serial)}".encode()).hexdigest()
     values: dict[str, Any] = {

@@ -72,8 +72,8 @@ def test_killed_supervisor_leaves_no_second_set_of_parts(up: Up) -> None:
     parts = {up.find_pid(part) for part in ("web", "gateway", "worker")}
     os.kill(supervisor, signal.SIGKILL)
     up.wait_for("everything is started again", 30)
+    wait_until(lambda: not parts & set(find_marked(up.home)), 20, what="an end of the parts that were left alone")
     wait_until(lambda: answers(up.web_port) and answers(up.gateway_port), 90, what="answers")
-    assert not parts & set(find_marked(up.home))
 
 
 def test_interrupt_ends_everything(up: Up) -> None:

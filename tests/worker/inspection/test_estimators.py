@@ -3,8 +3,12 @@
 import pickle
 from pathlib import Path
 
+import numpy as np
 import pytest
-from sklearn.preprocessing import OneHotEncoder
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.impute import SimpleImputer
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from sklearn.utils import all_estimators
 
 from tests.worker.inspection import agreement, toys
@@ -47,7 +51,7 @@ def difference(fitted: toys.Fitted, folder: Path, imports: Path) -> tuple[str, s
         ("bare", "RadiusNeighborsClassifier", "skops"),  # refuses rows that are far from all it knows
         ("pipeline", "BaggingClassifier", "skops"),  # splits lie on whole numbers that occur
         ("pipeline", "SVC", "onnx"),
-        ("pipeline", "MultiOutputClassifier", "skops"),
+        ("pipeline", "MultiOutputClassifier", "onnx"),
         ("search", "KMeans", "onnx"),
         ("search", "DecisionTreeClassifier", "onnx"),
     ],
@@ -83,3 +87,17 @@ def test_what_cannot_be_served_is_refused_with_what_to_do(name: str, advice: str
     assert not report.verdict.accepted
     assert name in str(report.failed.reason)
     assert advice in str(report.failed.advice)
+
+
+@pytest.mark.parametrize("missing", [np.nan, -1.0])
+def test_gaps_are_filled_before_trees_as_exactly_as_where_they_were_fitted(
+    missing: float, tmp_path: Path, imports: Path
+) -> None:
+    rng = np.random.default_rng(4)
+    rows = rng.normal(size=(60, 4)).astype(np.float32)
+    labels = (rows[:, 0] > 0).astype(int)
+    rows[rng.random(rows.shape) < 0.2] = missing
+    forest = RandomForestClassifier(21, random_state=0)
+    model = make_pipeline(SimpleImputer(missing_values=missing), StandardScaler(), forest).fit(rows, labels)
+    fitted = toys.Fitted(model, rows)
+    assert difference(fitted, tmp_path, imports) == ("onnx", "")

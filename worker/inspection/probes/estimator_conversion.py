@@ -20,6 +20,7 @@ from sklearn.pipeline import Pipeline
 from worker.inspection.probes.estimators import Estimator, parts_of
 from worker.inspection.probes.graph_edits import (
     compare_in_floats,
+    fill_in_doubles,
     name_inputs,
     name_outputs,
     set_locale,
@@ -50,6 +51,7 @@ def convert(model: Estimator, target: Path, answers: Arrays, *, is_exact: bool =
     name_inputs(graph, [tensor.name for tensor in model.inputs])
     if is_exact:
         take_floats(graph, [tensor.name for tensor in model.inputs if tensor.datatype == "FP32"])
+        fill_in_doubles(graph, [part.statistics_ for part in parts_of(inner) if _fills_numbers(part)])
         if not any(hasattr(part, "_predictors") for part in parts_of(inner)):  # histogram trees compare FP64
             compare_in_floats(graph)
     target.write_bytes(set_locale(name_outputs(graph, list(answers))).SerializeToString())
@@ -86,11 +88,15 @@ def _prepared(model: Any, is_exact: bool) -> Any:
 
 
 def _fills_words(step: Any) -> bool:
-    return (
-        isinstance(step, SimpleImputer)
-        and getattr(step, "statistics_", None) is not None
-        and step.statistics_.dtype == object
-    )
+    return _fills(step) and step.statistics_.dtype == object
+
+
+def _fills_numbers(step: Any) -> bool:
+    return _fills(step) and step.statistics_.dtype != object
+
+
+def _fills(step: Any) -> bool:
+    return isinstance(step, SimpleImputer) and getattr(step, "statistics_", None) is not None
 
 
 def _make_node(kind: str, inputs: Any, outputs: Any, **attributes: Any) -> NodeProto:

@@ -66,6 +66,45 @@ def take_floats(model: ModelProto, names: Sequence[str]) -> ModelProto:
     return model
 
 
+def fill_in_doubles(model: ModelProto, fills: Sequence[np.ndarray]) -> ModelProto:
+    """Let imputers of numbers work with FP64, which onnxruntime's own cannot, and with what was learnt in full.
+
+    ``fills`` holds what each imputer of the model puts in; the node only has it in FP32, and is known by it.
+    """
+    nodes: list[NodeProto] = []
+    for node in model.graph.node:
+        found = {attribute.name: helper.get_attribute_value(attribute) for attribute in node.attribute}
+        if node.op_type != "Imputer" or "imputed_value_floats" not in found:
+            nodes.append(node)
+            continue
+        short = np.array(found["imputed_value_floats"], dtype=np.float32)
+        fill = next((f for f in fills if np.array_equal(f.astype(np.float32), short, equal_nan=True)), short)
+        missing = float(found.get("replaced_value_float", 0.0))
+        nodes += _fill(node, np.asarray(fill, dtype=np.float64), missing, f"fill{len(nodes)}")
+    _replace_nodes(model, nodes)
+    return model
+
+
+def _fill(node: NodeProto, fill: np.ndarray, missing: float, name: str) -> list[NodeProto]:
+    """``where(x is missing, fill, x)`` in FP64."""
+
+    def constant(value: np.ndarray, to: str) -> NodeProto:
+        return helper.make_node("Constant", [], [to], value=numpy_helper.from_array(value))
+
+    wide, value, is_missing, marker = (f"{name}_{part}" for part in ("wide", "value", "is_missing", "marker"))
+    find = (
+        [helper.make_node("IsNaN", [wide], [is_missing])]
+        if np.isnan(missing)
+        else [constant(np.array([missing]), marker), helper.make_node("Equal", [wide, marker], [is_missing])]
+    )
+    return [
+        helper.make_node("Cast", [node.input[0]], [wide], to=TensorProto.DOUBLE),
+        constant(fill, value),
+        *find,
+        helper.make_node("Where", [is_missing, value, wide], [node.output[0]]),
+    ]
+
+
 def compare_in_floats(model: ModelProto) -> ModelProto:
     """Let trees compare FP32 as scikit-learn's do, inside a graph that otherwise calculates with FP64.
 
