@@ -16,9 +16,12 @@ PROGRAMS = {
     "bubblewrap": ("bwrap",),
     "wrk": ("wrk",),
     "docker": ("dockerd",),
+    "docker-registry": ("docker-registry",),
     "rabbitmq": ("rabbitmq-server",),
+    "redis": ("redis-server",),
+    "swift": ("swift-proxy-server",),
 }
-FOLDERS = ["/usr/sbin", "/usr/local/bin", *sorted(map(str, Path("/usr/lib/postgresql").glob("*/bin")), reverse=True)]
+FOLDERS = ["/usr/sbin", "/sbin", "/usr/local/bin", *sorted(map(str, Path("/usr/lib/postgresql").glob("*/bin")), reverse=True)]
 
 
 def require(name: str) -> str:
