@@ -21,7 +21,8 @@ PROGRAMS = {
     "redis": ("redis-server",),
     "swift": ("swift-proxy-server",),
 }
-FOLDERS = ["/usr/sbin", "/sbin", "/usr/local/bin", *sorted(map(str, Path("/usr/lib/postgresql").glob("*/bin")), reverse=True)]
+_POSTGRESQL = sorted(map(str, Path("/usr/lib/postgresql").glob("*/bin")), reverse=True)
+FOLDERS = ["/usr/sbin", "/sbin", "/usr/local/bin", *_POSTGRESQL]
 
 
 def require(name: str) -> str:
