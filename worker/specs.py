@@ -161,6 +161,7 @@ class BuildResult:
     environment: str = ""  # the virtual environment's folder, where there is one
     lock_digest: str = ""  # sha256 of the hash-locked requirements
     steps: tuple[Step, ...] = ()
+    attachments: Mapping[str, Any] = field(default_factory=dict)  # of an image: sbom, provenance (plain JSON)
 
 
 # --- running ----------------------------------------------------------------------------------------------------
@@ -199,6 +200,16 @@ class Node:
 
 
 @dataclass(frozen=True)
+class RegistryAccess:
+    """How to reach the registry that images are pushed to and pulled from."""
+
+    url: str  # http(s)://host:port/prefix, without credentials
+    username: str = ""
+    password: str = field(default="", repr=False)
+    ca_file: str = ""  # certificates that the registry's own is trusted by; empty: those of the machine
+
+
+@dataclass(frozen=True)
 class ReplicaSpec:
     """One replica to run. ``name`` is its identity: starting a name that runs already is a success."""
 
@@ -212,6 +223,7 @@ class ReplicaSpec:
     cpus: float = 1.0
     drain_seconds: float = 10.0
     needs_wall: bool = False  # a model of tier 2: run it behind a sandbox or not at all
+    registry: RegistryAccess | None = None  # of an image: where it is pulled from
 
 
 @dataclass(frozen=True)
