@@ -42,6 +42,13 @@ _TO_ONNX = gettext_noop("Export the model to ONNX where it was trained, and uplo
 # Code of a failure or warning: reason and advice; both may use the facts that came with it.
 _REASONS: dict[str, tuple[str, str]] = {
     "error": (gettext_noop("It stopped with: %(error)s"), _SAVE_AGAIN),
+    "unknown_values": (
+        gettext_noop("An encoder in it stops at values that were not there when it was fitted, as a request may have."),
+        gettext_noop(
+            'Fit it again with OneHotEncoder(handle_unknown="ignore") or'
+            ' OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=-1).'
+        ),
+    ),
     "forbidden": (
         gettext_noop("Opening the file would use %(name)s, which is not on the list of known parts."),
         _TO_ONNX,

@@ -79,7 +79,9 @@ def _other(model: Any, rows: Any) -> dict[str, np.ndarray]:
             return {"output": np.asarray(answer.toarray() if hasattr(answer, "toarray") else answer)}
     if hasattr(model, "kneighbors"):
         return dict(zip(("distances", "indices"), model.kneighbors(rows), strict=True))
-    return {}
+    if hasattr(model, "best_estimator_"):
+        return _other(model.best_estimator_, rows)
+    return _other(model.steps[-1][1], model[:-1].transform(rows)) if hasattr(model, "steps") else {}
 
 
 def _compare(wanted: np.ndarray, got: np.ndarray, datatype: str) -> str:

@@ -52,7 +52,9 @@ def difference(fitted: toys.Fitted, folder: Path, imports: Path) -> tuple[str, s
         ("pipeline", "BaggingClassifier", "skops"),  # splits lie on whole numbers that occur
         ("pipeline", "SVC", "onnx"),
         ("pipeline", "MultiOutputClassifier", "onnx"),
+        ("pipeline", "NearestNeighbors", "skops"),  # pipelines do not pass its question on
         ("search", "KMeans", "onnx"),
+        ("search", "EmpiricalCovariance", "skops"),
         ("search", "DecisionTreeClassifier", "onnx"),
     ],
 )
@@ -67,6 +69,14 @@ def test_an_estimator_answers_as_where_it_was_fitted(
 def test_categories_that_fp32_cannot_hold_are_asked_for_in_fp64(tmp_path: Path, imports: Path) -> None:
     rows = [[0.1], [0.3], [0.7]]
     assert difference(toys.Fitted(OneHotEncoder().fit(rows), rows), tmp_path, imports)[1] == ""
+
+
+def test_an_encoder_that_stops_at_new_values_is_refused_with_how_to_fit_it(tmp_path: Path) -> None:
+    fitted = toys.KINDS["pipeline"](OneHotEncoder)
+    assert fitted
+    with unwalled():
+        report = examined(tmp_path, {"model.pkl": pickle.dumps(fitted.model)})
+    assert 'handle_unknown="ignore"' in str(report.failed.advice)
 
 
 @pytest.mark.parametrize(

@@ -84,7 +84,14 @@ class Estimator:
         self.is_rebuilt = rebuild(self.model)
 
     def predict(self, arrays: Arrays) -> Arrays:
-        table = self.table(arrays)
+        try:
+            return self._answer(self.table(arrays))
+        except ValueError as error:
+            if "unknown categories" in str(error):
+                raise Failure("unknown_values") from error
+            raise
+
+    def _answer(self, table: Any) -> Arrays:
         if not self.is_classifier:
             return methods.ask(self.model, self.method, table)
         label = _labels(np.asarray(self.model.predict(table)))

@@ -22,6 +22,7 @@ _METHODS = {
     "distances": ("kneighbors",),
     "indices": ("kneighbors",),
 }
+_INNER = ("mahalanobis", "kneighbors")  # pipelines and searches do not pass them on: asked for inside
 _PLACES = {"distances": 0, "indices": 1}  # of an answer that is several arrays
 
 
@@ -52,12 +53,25 @@ class SklearnModel:
 
 
 def _method(estimator: Any, tensor: Tensor) -> Callable[[Any], Array]:
-    named = (getattr(estimator, name, None) for name in _METHODS.get(tensor.name, ()))
+    named = (_find(estimator, name) for name in _METHODS.get(tensor.name, ()))
     method: Callable[[Any], Array] | None = next(filter(None, named), None)
     if method is None:
         raise StartError(f"{type(estimator).__name__} offers nothing that fills the output {tensor.name!r}")
     place = _PLACES.get(tensor.name)
     return method if place is None else lambda table: method(table)[place]
+
+
+def _find(estimator: Any, name: str) -> Callable[[Any], Any] | None:
+    """The method of the estimator, or of what answers inside it with the steps before that in front."""
+    found: Callable[[Any], Any] | None = getattr(estimator, name, None)
+    if found or name not in _INNER:
+        return found
+    if hasattr(estimator, "best_estimator_"):
+        return _find(estimator.best_estimator_, name)
+    if not getattr(estimator, "steps", None):
+        return None
+    inner = _find(estimator.steps[-1][1], name)
+    return inner and (lambda table: inner(estimator[:-1].transform(table)))
 
 
 def load(manifest: Manifest, threads: int) -> SklearnModel:
