@@ -89,9 +89,10 @@ def show(kind: str, lines: list[Line]) -> None:
     answering = sum(line.can_answer for line in fitted)
     shares = [counts["equal"] / count if count else 0.0 for count in (len(fitted), answering)]
     left = ", ".join(line.name for line in lines if line.outcome == "unfitted")
-    print(
-        f"\n{'':10}{'fitted':>8}{'accepted':>10}{'equal':>8}{'share':>8}{'can answer':>12}{'share':>8}   served as; not fitted on toy data"
-    )
+    heads = ("fitted", "accepted", "equal", "share", "can answer", "share")
+    widths = (8, 10, 8, 8, 12, 8)
+    row = "".join(f"{head:>{width}}" for head, width in zip(heads, widths, strict=True))
+    print(f"\n{'':10}{row}   served as; not fitted on toy data")
     figures = f"{len(fitted):8}{accepted:10}{counts['equal']:8}{shares[0]:8.1%}{answering:12}{shares[1]:8.1%}"
     print(f"{kind:10}{figures}   {dict(served)}; {left}", flush=True)
 
