@@ -103,6 +103,7 @@ class Build(Leased):
     environment = models.CharField(max_length=500, blank=True)
     lock_digest = models.CharField(max_length=64, blank=True)
     steps = models.JSONField(default=list, blank=True)  # [{name, seconds, detail}]
+    attachments = models.JSONField(default=dict, blank=True)  # of an image: sbom (CycloneDX), provenance (DSSE)
     failure_kind = models.CharField(max_length=40, blank=True)
     failure = models.JSONField(null=True, blank=True)  # Message
     log = models.TextField(blank=True)
