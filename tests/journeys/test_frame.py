@@ -11,7 +11,8 @@ PAGES = [
     "/", "/projects/", "/projects/new/", "/profile/", "/help/", "/api/docs/", "/accounts/sessions/",
     "/accounts/password/change/", "/accounts/2fa/",
     *[f"{steps.ROOM}/{page}" for page in (
-        "", "models/", "models/digits/", "models/digits/edit/", "models/digits/1/",
+        "", "models/", "models/digits/", "models/digits/edit/", "models/digits/1/", "models/digits/1/card/",
+        "compare/", "compare/?version=digits/1", "exceptions/",
         *[f"models/digits/1/tab/{tab}/" for tab in ("signature", "profile", "card", "files", "lineage", "history")],
         "upload/", "releases/", "releases/new/", "releases/1/", "endpoints/", "new-endpoint/", "endpoints/digits/",
         *[f"endpoints/digits/tab/{tab}/" for tab in ("try", "code", "logs", "history", "settings")],

@@ -322,8 +322,8 @@ _SUMMARIES: dict[str, Callable[[Mapping[str, Any]], Message]] = {
 
 
 def size_in_words(size: int) -> str:
-    """A number of bytes in the unit that suits it: 75 B, 13.3 kB, 4.68 MB, 1.2 GB."""
-    for unit, step in (("GB", 10**9), ("MB", 10**6), ("kB", 10**3)):
+    """A number of bytes as pages write it, in steps of 1,024: 75 B, 13.3 KB, 4.7 MB, 1.2 GB."""
+    for unit, step in (("GB", 1 << 30), ("MB", 1 << 20), ("KB", 1 << 10)):
         if size >= step:
-            return f"{size / step:.3g} {unit}"
+            return f"{size / step:.1f} {unit}"
     return f"{size} B"
