@@ -103,7 +103,9 @@ class Build(Leased):
     environment = models.CharField(max_length=500, blank=True)
     lock_digest = models.CharField(max_length=64, blank=True)
     steps = models.JSONField(default=list, blank=True)  # [{name, seconds, detail}]
-    attachments = models.JSONField(default=dict, blank=True)  # of an image: sbom (CycloneDX), provenance (DSSE)
+    # Of an image: sbom (CycloneDX), provenance (DSSE). Null, since SQLite remakes the table for a default, and triggers
+    # elsewhere name it.
+    attachments = models.JSONField(null=True, blank=True)
     failure_kind = models.CharField(max_length=40, blank=True)
     failure = models.JSONField(null=True, blank=True)  # Message
     log = models.TextField(blank=True)
