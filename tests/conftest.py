@@ -4,6 +4,9 @@ import pytest
 
 from apps.core import jobs
 from tests.cast import Cast, gather
+from tests.engines.daemons import docker_hosts
+
+__all__ = ["docker_hosts"]
 
 
 @pytest.fixture

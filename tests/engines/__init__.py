@@ -16,6 +16,7 @@ PROGRAMS = {
     "bubblewrap": ("bwrap",),
     "wrk": ("wrk",),
     "docker": ("dockerd",),
+    "debootstrap": ("debootstrap",),
     "docker-registry": ("docker-registry",),
     "rabbitmq": ("rabbitmq-server",),
     "redis": ("redis-server",),

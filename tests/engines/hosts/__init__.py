@@ -1,0 +1,1 @@
+"""The driver for Docker hosts, tried on real engines over TLS."""
