@@ -5,6 +5,7 @@ speak plain HTTP to them; one on any other port needs TLS, and ``trust`` tells a
 """
 
 import contextlib
+import json
 import os
 import shutil
 import subprocess
@@ -126,7 +127,7 @@ class Daemon:
         tls = [f"--tls{word}={self.folder}/{file}" for word, file in _TLS_FILES.items()]
         plain = f"--insecure-registry={self.lan.gateway}:{PLAIN_REGISTRY_PORT}"
         listen = [f"--host={self.socket}", f"--host={self.url}", "--tlsverify", *tls, plain]
-        own = [f"--deprecated-key-path={self.folder}/key.json", "--log-level=warn"]  # else they share one identity
+        own = [f"--config-file={self.folder}/daemon.json", "--log-level=warn"]
         return [*wrapped, require("docker"), *names, *folders, *listen, *own]
 
 
@@ -161,6 +162,7 @@ class DockerHosts:
         folder = self.folder / namespace
         folder.mkdir(mode=0o700)
         (folder / "ca.pem").write_text(self.authority.cert)
+        (folder / "daemon.json").write_text(json.dumps({"deprecated-key-path": f"{folder}/key.json"}))  # its identity
         self.authority.server(address).write(folder, "server")
         daemon = Daemon(f"host{len(self.daemons) + 1}", namespace, address, folder, self.lan)
         self.daemons.append(daemon)
