@@ -33,6 +33,11 @@ def shorten(path: Path) -> None:
         return
 
 
+def clean(line: str) -> str:
+    """What a replica writes is its own affair; control characters in it are not."""
+    return "".join(each if each.isprintable() or each == "\t" else "�" for each in line[:_LINE])
+
+
 def _tail(path: Path) -> list[str]:
     data, is_cut = b"", False
     for part in (path, path.with_name(f"{path.name}.1")):
@@ -44,12 +49,7 @@ def _tail(path: Path) -> list[str]:
         except FileNotFoundError:
             continue
     found = data.decode(errors="replace").splitlines()
-    return [_clean(line) for line in (found[1:] if is_cut else found)]
-
-
-def _clean(line: str) -> str:
-    """What a replica writes is its own affair; control characters in it are not."""
-    return "".join(each if each.isprintable() or each == "\t" else "�" for each in line[:_LINE])
+    return [clean(line) for line in (found[1:] if is_cut else found)]
 
 
 def _since(lines: list[str], since: float) -> list[str]:
