@@ -24,7 +24,7 @@ def read_settings(port: int) -> GatewaySettings:
     return GatewaySettings(
         name=f"{socket.gethostname()[:30]}:{port}",
         home=settings.SLIPWAY_HOME / f"gateway-{port}",
-        pepper=settings.SLIPWAY_PEPPER,
+        peppers=settings.SLIPWAY_PEPPERS,
         internal_token=settings.SLIPWAY_INTERNAL_TOKEN,
     )
 

@@ -9,7 +9,7 @@ import environ
 import structlog
 from csp.constants import NONCE, NONE, SELF
 
-from controlplane.home import data_folder, secret
+from controlplane.home import KeyRing, data_folder, secret
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 env = environ.FileAwareEnv()  # NAME_FILE names a file that holds the value of NAME: for secrets
@@ -34,13 +34,15 @@ SLIPWAY_BROKER_URL = env.str("SLIPWAY_BROKER_URL", "")
 SLIPWAY_OUTBOUND_ALLOWED = env.list("SLIPWAY_OUTBOUND_ALLOWED", default=[])  # host:port that webhooks may reach inside
 SLIPWAY_UPLOAD_MAX_BYTES = env.int("SLIPWAY_UPLOAD_MAX_BYTES", 10 << 30)
 SLIPWAY_EMBEDDED = not SLIPWAY_BROKER_URL
-SLIPWAY_MASTER_KEYS = [secret(SLIPWAY_HOME, "master_key")]  # newest first; older ones only open
+SLIPWAY_MASTER_KEYS = KeyRing(SLIPWAY_HOME / "secrets" / "master_key")  # newest first; older ones only open
 SLIPWAY_INSTANCE = secret(SLIPWAY_HOME, "instance", 6).hex()  # the label of everything that we start somewhere
-SLIPWAY_PEPPER = secret(SLIPWAY_HOME, "key_pepper")
+SLIPWAY_PEPPERS = KeyRing(SLIPWAY_HOME / "secrets" / "key_pepper")  # likewise: API keys are made with the newest
 SLIPWAY_INTERNAL_TOKEN = secret(SLIPWAY_HOME, "internal_token").hex()
 
 # Django
-SECRET_KEY = env.str("SLIPWAY_SECRET_KEY", "") or secret(SLIPWAY_HOME, "secret_key").hex()
+SLIPWAY_SESSION_KEYS = KeyRing(SLIPWAY_HOME / "secrets" / "secret_key")
+SECRET_KEY = env.str("SLIPWAY_SECRET_KEY", "") or SLIPWAY_SESSION_KEYS[0].hex()
+SECRET_KEY_FALLBACKS = [key.hex() for key in SLIPWAY_SESSION_KEYS[1:]]
 DEBUG = False
 IS_SECURE = SLIPWAY_WEB_URL.startswith("https://")
 TRUSTED_PROXIES = env.int("SLIPWAY_TRUSTED_PROXIES", 1 if IS_SECURE else 0)  # https is somebody's before it is ours

@@ -54,7 +54,7 @@ def find_key(token: str) -> ApiKey | None:
     parsed = parse(token)
     row: ApiKey | None = _BY_KEY_ID.first(key_id=parsed.key_id) if parsed else None
     digest = bytes(row.digest) if row else None
-    if not matches(settings.SLIPWAY_PEPPER, parsed.secret if parsed else "", digest) or row is None:
+    if not matches(settings.SLIPWAY_PEPPERS, parsed.secret if parsed else "", digest) or row is None:
         return None
     now = timezone.now()
     if row.revoked_at or row.expires_at <= now or not row.created_by.is_active:

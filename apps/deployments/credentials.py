@@ -4,13 +4,13 @@ from apps.core.sealing import seal, unseal
 
 
 def seal_secret(name: str, secret: str) -> str:
-    return seal(secret, _place(name))
+    return seal(secret, place_of(name))
 
 
 def open_secret(name: str, sealed: str) -> str:
     """The secret in the clear; raises SealBroken for another replica's value or another master key."""
-    return unseal(sealed, _place(name))
+    return unseal(sealed, place_of(name))
 
 
-def _place(name: str) -> str:
+def place_of(name: str) -> str:
     return f"deployments.Replica|{name}|secret"

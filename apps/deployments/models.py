@@ -5,6 +5,7 @@ from django.utils.translation import gettext_lazy as _
 
 from apps.core.actors import Scoped, scoped_by
 from apps.core.leases import Leased
+from apps.deployments.credentials import place_of
 
 
 class Deployment(Leased):
@@ -88,6 +89,10 @@ class Replica(models.Model):
     class Meta:
         ordering = ["index"]
         constraints = [models.UniqueConstraint(fields=["deployment", "index"], name="deployments_replica_index_once")]
+
+    @property
+    def seal_place(self) -> str:
+        return place_of(self.name)
 
 
 class Route(models.Model):

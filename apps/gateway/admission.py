@@ -3,7 +3,7 @@
 import math
 import time
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from ipaddress import ip_address
 
 from apps.core import keys as key_format
@@ -89,8 +89,9 @@ class Admission:
     178 random bits are not found by trying.
     """
 
-    def __init__(self, pepper: bytes, failures_per_minute: int, in_flight_per_key: int) -> None:
-        self._digester = key_format.Digester(pepper)
+    def __init__(self, peppers: Sequence[bytes], failures_per_minute: int, in_flight_per_key: int) -> None:
+        self._peppers = peppers
+        self._digester = key_format.Digester(peppers)
         self._callers: dict[str, Caller] = {}
         self._proven: dict[bytes, Caller] = {}  # by header, until the next snapshot; only right keys get in here
         self._failures = FailureLimit(failures_per_minute)
@@ -109,6 +110,7 @@ class Admission:
             callers[key_id] = caller
         self._callers = callers
         self._proven = {}
+        self._digester = key_format.Digester(self._peppers)
 
     def identify(self, authorization: bytes, client: str, now: float) -> Caller:
         """The caller that the header proves; else the same 401 for every reason, or 429."""

@@ -41,9 +41,9 @@ class Gateway:
         self._events: Counter[str] = Counter()
         self._watch = Watch()
         self._books = Books(settings.name, limits.window_seconds, limits.keep_windows_seconds)
-        salt = hashlib.blake2b(settings.pepper, person=b"slipway routes").digest()
+        salt = hashlib.blake2b(settings.peppers[0], person=b"slipway routes").digest()
         self._directory = Directory(self._books, limits, salt)
-        self._admission = Admission(settings.pepper, limits.failures_per_minute, limits.in_flight_per_key)
+        self._admission = Admission(settings.peppers, limits.failures_per_minute, limits.in_flight_per_key)
         file = SnapshotFile(settings.home / "snapshot.json")
         self._refresher = Refresher(load, self._use, file, limits.refresh_seconds)
         self._internal = InternalPages(

@@ -1,5 +1,6 @@
 """What one gateway process is told at its start. Sizes are bytes, times seconds."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -33,6 +34,6 @@ class GatewaySettings:
 
     name: str
     home: Path  # a folder of its own: the last snapshot, and windows not yet collected
-    pepper: bytes = field(repr=False)
+    peppers: Sequence[bytes] = field(repr=False)  # newest first; one that can change is looked at with each snapshot
     internal_token: str = field(repr=False)
     limits: Limits = Limits()

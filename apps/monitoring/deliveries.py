@@ -57,11 +57,7 @@ def begin_delivery(pk: int) -> Delivery | None:
 
 def channel_secrets(channel: Channel) -> dict[str, str]:
     """What the notifier needs to sign with, opened; raises SealBroken."""
-    return {"secret": unseal(channel.sealed, seal_place(channel))} if channel.sealed else {}
-
-
-def seal_place(channel: Channel) -> str:
-    return f"monitoring.Channel|{channel.pk}|sealed"
+    return {"secret": unseal(channel.sealed, channel.seal_place)} if channel.sealed else {}
 
 
 def finish_delivery(delivery: Delivery, *, status: int, seconds: float, answer: str) -> None:

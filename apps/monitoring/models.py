@@ -84,6 +84,10 @@ class Channel(models.Model):
     def __str__(self) -> str:
         return self.name
 
+    @property
+    def seal_place(self) -> str:
+        return f"monitoring.Channel|{self.pk}|sealed"
+
 
 class AlertRule(models.Model):
     """When ``metric`` over ``window_seconds`` is ``operator`` ``threshold`` for ``for_seconds``, tell the channels."""

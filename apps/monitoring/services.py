@@ -17,7 +17,7 @@ from apps.core.errors import Invalid, StateConflict
 from apps.core.sealing import seal
 from apps.core.states import advance
 from apps.monitoring.alerting import end_alert
-from apps.monitoring.deliveries import queue, seal_place
+from apps.monitoring.deliveries import queue
 from apps.monitoring.metrics import METRICS, OPERATORS, SEVERITIES
 from apps.monitoring.models import Alert, AlertRule, Channel, Delivery
 from apps.monitoring.phrases import logged
@@ -197,6 +197,6 @@ def _seal_new_secret(channel: Channel) -> str:
     if channel.kind != "webhook":
         return ""
     secret = "whsec_" + base64.b64encode(secrets.token_bytes(WEBHOOK_SECRET_BYTES)).decode()
-    channel.sealed = seal(secret, seal_place(channel))
+    channel.sealed = seal(secret, channel.seal_place)
     channel.save(update_fields=["sealed"])
     return secret

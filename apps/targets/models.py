@@ -31,6 +31,10 @@ class Target(Leased):
     def __str__(self) -> str:
         return self.name
 
+    @property
+    def seal_place(self) -> str:
+        return f"targets.Target|{self.pk}|secrets"
+
 
 class Environment(models.Model):
     """A policy with a name: how many approvals a release needs here, and whether it starts by itself."""

@@ -39,7 +39,7 @@ def create_target(
         raise Invalid(_("There is a target “%(name)s” already.") % {"name": name}, errors={"name": [_("Taken.")]})
     target = Target.objects.create(name=name, kind=kind, config=config or {}, due_at=timezone.now())
     if secrets:
-        Target.objects.filter(pk=target.pk).update(sealed=seal(json.dumps(secrets), secrets_place(target)))
+        Target.objects.filter(pk=target.pk).update(sealed=seal(json.dumps(secrets), target.seal_place))
     record(actor, "target.created", target, after={"kind": kind, "config": target.config})
     enqueue(Job.CHECK_TARGET, target.pk)
     return target
@@ -61,13 +61,9 @@ def ask_for_check(*, actor: Actor, target: Target) -> Target:
     return target
 
 
-def secrets_place(target: Target) -> str:
-    return f"targets.Target|{target.pk}|secrets"
-
-
 def open_secrets(target: Target) -> dict[str, str]:
     """The target's credentials in the clear, for a driver's hands only."""
-    return json.loads(unseal(target.sealed, secrets_place(target))) if target.sealed else {}
+    return json.loads(unseal(target.sealed, target.seal_place)) if target.sealed else {}
 
 
 def begin_check(pk: int) -> Target | None:

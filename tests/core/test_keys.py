@@ -59,14 +59,22 @@ def test_only_the_right_secret_matches() -> None:
     minted = keys.mint()
     stored = keys.digest(PEPPER, minted.secret)
 
-    assert keys.matches(PEPPER, minted.secret, stored)
-    assert not keys.matches(PEPPER, keys.mint().secret, stored)
-    assert not keys.matches(b"other" * 8, minted.secret, stored)
+    assert keys.matches([PEPPER], minted.secret, stored)
+    assert not keys.matches([PEPPER], keys.mint().secret, stored)
+    assert not keys.matches([b"other" * 8], minted.secret, stored)
+
+
+def test_secret_made_under_an_earlier_pepper_matches_as_long_as_that_one_is_kept() -> None:
+    minted = keys.mint()
+    stored = keys.digest(PEPPER, minted.secret)
+
+    assert keys.matches([b"newer" * 8, PEPPER], minted.secret, stored)
+    assert not keys.matches([b"newer" * 8], minted.secret, stored)
 
 
 def test_an_unknown_id_never_matches() -> None:
-    assert not keys.matches(PEPPER, "x", None)
-    assert not keys.matches(PEPPER, "", None)
+    assert not keys.matches([PEPPER], "x", None)
+    assert not keys.matches([PEPPER], "", None)
 
 
 def test_ten_thousand_keys_are_all_different() -> None:

@@ -23,7 +23,7 @@ def main(port: int, home: Path) -> None:
     logging.basicConfig(level=logging.INFO)
     limits = Limits(**json.loads((home / "limits.json").read_text()))
     ClientConnection.limits = limits
-    settings = GatewaySettings(f"test:{port}", home / "gateway", PEPPER, TOKEN, limits)
+    settings = GatewaySettings(f"test:{port}", home / "gateway", [PEPPER], TOKEN, limits)
     app = create_app(settings, lambda: from_json((home / "source.json").read_bytes()))
     make_server(app, "127.0.0.1", port).run()
 

@@ -110,7 +110,7 @@ def test_twenty_wrong_keys_a_minute_are_enough_and_a_right_one_still_passes(
 
 def test_the_clock_does_not_tell_unknown_ids_from_wrong_secrets() -> None:
     known = keys.mint()
-    admission = Admission(PEPPER, failures_per_minute=10**9, in_flight_per_key=1)
+    admission = Admission([PEPPER], failures_per_minute=10**9, in_flight_per_key=1)
     key = Key(known.key_id, keys.digest(PEPPER, known.secret), "demo", frozenset(), None, 0)
     admission.replace_keys({known.key_id: key})
 

@@ -40,7 +40,7 @@ def test_an_idle_bucket_holds_no_more_than_its_burst() -> None:
 
 def test_a_bucket_lives_on_through_snapshots_and_starts_anew_with_a_new_rate() -> None:
     minted = keys.mint()
-    admission = Admission(PEPPER, 20, 10)
+    admission = Admission([PEPPER], 20, 10)
     header = f"Bearer {minted.text}".encode()
 
     def use(scopes: set[str], rate: int) -> None:

@@ -38,7 +38,7 @@ def raise_curtain() -> dict[str, str]:
             key_id=made.key_id,
             prefix=CI,
             last4=made.text[-4:],
-            digest=digest(settings.SLIPWAY_PEPPER, made.secret),
+            digest=digest(settings.SLIPWAY_PEPPERS[0], made.secret),
             name="pipeline",
             project=project,
             scopes=["upload"],

@@ -55,7 +55,7 @@ def test_from_elsewhere_a_key_that_may_read_is_needed(cast: Cast) -> None:
         key_id=minted.key_id,
         prefix=keys.CI,
         last4=minted.text[-4:],
-        digest=keys.digest(settings.SLIPWAY_PEPPER, minted.secret),
+        digest=keys.digest(settings.SLIPWAY_PEPPERS[0], minted.secret),
         name="prometheus",
         project=cast.project,
         scopes=["read"],

@@ -57,7 +57,7 @@ def issue_key(
         key_id=minted.key_id,
         prefix=prefix,
         last4=minted.text[-4:],
-        digest=keys.digest(settings.SLIPWAY_PEPPER, minted.secret),
+        digest=keys.digest(settings.SLIPWAY_PEPPERS[0], minted.secret),
         name=name.strip(),
         project=project,
         scopes=scopes,
