@@ -13,12 +13,14 @@ from apps.audit import selectors
 from apps.audit.chain import entry_hash
 from apps.audit.checkpoints import Checkpoint, anchors
 from apps.audit.checkpoints import note as note_checkpoint
-from apps.audit.models import Entry, Head
+from apps.audit.models import Entry
 from apps.audit.verifier import Verdict, verify
 from apps.core.actors import Actor
-from apps.core.prepared import Prepared
 
-_HEAD = Prepared(lambda: Head.objects.select_for_update().filter(pk=1).order_by())
+_HEAD_LOCKED = {
+    "sqlite": "SELECT seq, hash FROM audit_head WHERE id = 1",  # whoever writes there is alone already
+    "postgresql": "SELECT seq, hash FROM audit_lock_head()",
+}
 
 
 def record(
@@ -38,9 +40,9 @@ def record(
     """
     if not connection.in_atomic_block:
         raise transaction.TransactionManagementError("record() outside the transaction of the change it tells of")
-    head = _HEAD.first()
+    seq, previous = _lock_head()
     fields: dict[str, Any] = {
-        "seq": head.seq + 1,
+        "seq": seq + 1,
         "at": timezone.now(),
         "actor_kind": actor.kind,
         "actor_id": actor.id,
@@ -56,10 +58,17 @@ def record(
         "after": _json(after),
         "reason": _clean(note),
     }
-    entry = Entry(**fields, previous=head.hash, hash=entry_hash(head.hash, fields))
-    entry.save(force_insert=True)
-    Head.objects.filter(pk=1).update(seq=entry.seq, hash=entry.hash)
+    entry = Entry(**fields, previous=previous, hash=entry_hash(previous, fields))
+    entry.save(force_insert=True)  # and the head moves with it, by a trigger
     return entry
+
+
+def _lock_head() -> tuple[int, str]:
+    """Number and hash of the last entry; whoever else appends waits until our transaction ends."""
+    with connection.cursor() as cursor:
+        cursor.execute(_HEAD_LOCKED[connection.vendor])
+        seq, latest = cursor.fetchone()
+    return seq, latest
 
 
 def _project_of(thing: models.Model) -> Any:

@@ -34,6 +34,8 @@ def test_a_rolled_back_change_leaves_no_gap(cast: Cast) -> None:
         "DELETE FROM audit_entry",
         "INSERT OR REPLACE INTO audit_entry SELECT * FROM audit_entry WHERE seq = 1",
         "DELETE FROM audit_head",
+        "UPDATE audit_head SET seq = 0",
+        "UPDATE audit_head SET hash = 'ff'",
     ],
 )
 def test_the_database_refuses_to_rewrite_history(cast: Cast, statement: str) -> None:

@@ -15,6 +15,7 @@ UNGUARDED = [
     "DROP TRIGGER audit_entry_no_update",
     "DROP TRIGGER audit_entry_no_delete",
     "DROP TRIGGER audit_entry_in_order",
+    "DROP TRIGGER audit_head_moves",
 ]
 
 
