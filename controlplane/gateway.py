@@ -20,10 +20,11 @@ from apps.gateway.snapshot import load_snapshot  # noqa: E402
 
 
 def read_settings(port: int) -> GatewaySettings:
-    """This process's settings; gateways that share a data folder are told apart by their ports."""
+    """This process's settings; gateways that share a data folder are told apart by their machines and ports."""
+    host = socket.gethostname()[:30]
     return GatewaySettings(
-        name=f"{socket.gethostname()[:30]}:{port}",
-        home=settings.SLIPWAY_HOME / f"gateway-{port}",
+        name=f"{host}:{port}",
+        home=settings.SLIPWAY_HOME / "gateways" / f"{host}-{port}",
         peppers=settings.SLIPWAY_PEPPERS,
         internal_token=settings.SLIPWAY_INTERNAL_TOKEN,
     )

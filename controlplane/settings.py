@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 import environ
 import structlog
 from csp.constants import NONCE, NONE, SELF
+from kombu import Queue
 
 from controlplane.home import KeyRing, data_folder, secret
 
@@ -23,6 +24,7 @@ SLIPWAY_GATEWAY_URL = env.str("SLIPWAY_GATEWAY_URL", f"http://127.0.0.1:{SLIPWAY
 SLIPWAY_GATEWAY_INTERNAL_URLS = env.list(  # each gateway process, where the worker collects what they measured
     "SLIPWAY_GATEWAY_INTERNAL_URLS", default=[f"http://127.0.0.1:{SLIPWAY_GATEWAY_PORT}"]
 )
+SLIPWAY_MACHINE_ADDRESS = env.str("SLIPWAY_MACHINE_ADDRESS", "127.0.0.1")  # what a first start notes of this machine
 SLIPWAY_STORE_URL = env.str("SLIPWAY_STORE_URL", f"file://{SLIPWAY_HOME / 'artifacts'}")
 SLIPWAY_REGISTRY_URL = env.str("SLIPWAY_REGISTRY_URL", "")
 SLIPWAY_BASE_IMAGE = env.str("SLIPWAY_BASE_IMAGE", "python:3.11-slim")
@@ -288,6 +290,9 @@ CELERY_TASK_REJECT_ON_WORKER_LOST = True
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_ACCEPT_CONTENT = ["json"]
 CELERY_TASK_TIME_LIMIT = 1800
+if not SLIPWAY_EMBEDDED:  # long work has a queue of its own, so that any number of workers can take it on
+    CELERY_TASK_QUEUES = [Queue(name, routing_key=name) for name in ("celery", "heavy")]
+    CELERY_TASK_ROUTES = {f"slipway.{job}": {"queue": "heavy"} for job in ("examine", "build")}
 CELERY_TASK_SOFT_TIME_LIMIT = 1700
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 SLIPWAY_SWEEP_SECONDS = 0.5  # of the embedded mode; with a broker beat rings every 15 s

@@ -3,6 +3,7 @@
 import json
 from typing import Any
 
+from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -147,8 +148,9 @@ def equip() -> int:
 
 
 def _add_this_machine() -> Target:
-    target = Target.objects.create(name=LOCAL, kind="process", due_at=timezone.now())
-    record(SYSTEM, "target.created", target, after={"kind": "process"})
+    config = {"address": settings.SLIPWAY_MACHINE_ADDRESS}
+    target = Target.objects.create(name=LOCAL, kind="process", config=config, due_at=timezone.now())
+    record(SYSTEM, "target.created", target, after={"kind": "process", "config": config})
     return target
 
 

@@ -1,6 +1,7 @@
 """Collecting from a gateway over HTTP, and from a target's driver: nothing lost, nothing counted twice."""
 
 import json
+import socket
 import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -24,7 +25,7 @@ from tests.monitoring.traffic import serving
 from worker.drivers.fake import WORLD, FakeTarget
 from worker.errors import ToolError
 from worker.specs import ReplicaStatus
-from worker.tasks.collect import Sampler, collect_gateway, sample_replicas
+from worker.tasks.collect import Sampler, collect_gateway, each_gateway, sample_replicas
 
 
 class Gateway:
@@ -87,6 +88,17 @@ def test_closed_windows_are_stored_once_however_often_they_are_fetched(cast: Cas
     assert [row.requests for row in Window.objects.order_by("start")] == [40, 2]
     assert gateway.tokens == {settings.SLIPWAY_INTERNAL_TOKEN}
     assert is_gateway_heard()
+
+
+def test_a_name_that_stands_for_several_gateways_is_all_of_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (host, 8080)) for host in ("10.0.0.7", "10.0.0.5", "10.0.0.7")]
+    monkeypatch.setattr("worker.tasks.collect.socket.getaddrinfo", lambda *_: found)
+    assert each_gateway("http://gateway:8080") == ["http://10.0.0.5:8080", "http://10.0.0.7:8080"]
+    assert each_gateway("https://gateway.example.com") == ["https://gateway.example.com"]
+
+
+def test_a_name_that_nobody_has_yet_is_left_out() -> None:
+    assert each_gateway("http://nobody.invalid:8080") == []
 
 
 def test_the_last_use_of_a_key_at_a_gateway_is_remembered_to_the_minute(cast: Cast, gateway: Gateway) -> None:

@@ -30,10 +30,11 @@ _ENOUGH_DISK = 1 << 30
 
 
 class ProcessDriver(Driver):
-    """Keeps ``replicas/<name>/`` below its home."""
+    """Keeps ``replicas/<name>/`` below its home; ``host`` is this machine as the gateway reaches it."""
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, host: str = "127.0.0.1") -> None:
         self.home = home.resolve()
+        self.host = host
         self.wall = sandbox.strongest() or sandbox.UNWALLED
         self.is_walled = self.wall is not sandbox.UNWALLED
 
@@ -104,7 +105,7 @@ class ProcessDriver(Driver):
         return machine.this_node(self.home)
 
     def _launch(self, spec: ReplicaSpec, folder: Folder) -> None:
-        with socket.create_server(("127.0.0.1", 0), backlog=_BACKLOG) as listener:
+        with socket.create_server((self.host, 0), backlog=_BACKLOG) as listener:
             host, port = listener.getsockname()
             replica = Replica(
                 spec.name, dict(spec.labels), spec.digest, f"{host}:{port}", time.time(), self.wall.kind

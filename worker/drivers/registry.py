@@ -10,7 +10,7 @@ from worker.errors import ToolError
 from worker.specs import Message, TargetSpec, gettext_noop
 
 DRIVERS: dict[str, Callable[[TargetSpec, Path], Driver]] = {
-    "process": lambda target, home: ProcessDriver(home),
+    "process": lambda target, home: ProcessDriver(home, target.config.get("address", "127.0.0.1")),
     "fake": lambda target, home: FakeDriver(target.name, home),
 }
 

@@ -1,6 +1,7 @@
 """Fetch what gateways and replicas measured. ``collect`` and ``roll_up`` are called by the sweep, one at a time."""
 
 import json
+import socket
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,6 +9,7 @@ from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 from urllib.error import URLError
+from urllib.parse import urlsplit
 from urllib.request import ProxyHandler, Request, build_opener
 
 import structlog
@@ -68,8 +70,9 @@ _sampler = Sampler()
 
 def collect() -> None:
     """Store what every gateway has closed since the last time, and a sample of every running replica."""
-    for address in settings.SLIPWAY_GATEWAY_INTERNAL_URLS:
-        collect_gateway(address)
+    for url in settings.SLIPWAY_GATEWAY_INTERNAL_URLS:
+        for address in each_gateway(url):
+            collect_gateway(address)
     now = time.monotonic()
     if _sampler.is_due(now):
         sample_replicas(_sampler, now)
@@ -79,6 +82,22 @@ def roll_up() -> None:
     """Make minutes and hours of what is finished, and forget what is old enough. Once a minute is often enough."""
     rollup.roll_up()
     rollup.forget()
+
+
+def each_gateway(url: str) -> list[str]:
+    """The address of every gateway that ``url`` stands for: a container engine gives all copies of one the same name.
+
+    An address with TLS stays as it is, since its certificate is for the name.
+    """
+    parts = urlsplit(url)
+    if parts.scheme != "http" or parts.hostname is None:
+        return [url]
+    try:
+        found = socket.getaddrinfo(parts.hostname, parts.port or 80, socket.AF_INET, socket.SOCK_STREAM)
+    except OSError as error:
+        log.warning("gateway_not_found", gateway=url, error=str(error))
+        return []
+    return sorted({f"http://{host}:{port}" for *_kind, (host, port) in found})
 
 
 def collect_gateway(address: str) -> int:
