@@ -1,0 +1,111 @@
+"""A storm: people want things, workers do them, and workers die or fall asleep all the while."""
+
+import random
+import signal
+import time
+from dataclasses import dataclass, field
+
+from tests.faults.lab import LEASE_SECONDS, Lab
+from tests.faults.verdicts import breaches, unsettled
+from tests.faults.workers import Crew
+
+WORKERS = 3
+ASLEEP = 4  # at once, each holding the lease of something
+CALM_SECONDS = 30.0  # for a storm's last wishes to come true, at most
+
+
+@dataclass
+class Outcome:
+    """What a storm did, and what came of it."""
+
+    name: str
+    wishes: int = 0
+    struck: list[str] = field(default_factory=list)  # points
+    kills: int = 0  # at no point in particular
+    seconds: float = 0.0  # from the last blow to all well
+    wrong: list[str] = field(default_factory=list)
+    errors: str = ""
+
+    def __str__(self) -> str:
+        blows = f"{len(self.struck)} at {len(set(self.struck))} points, {self.kills} at random"
+        end = f"{len(self.wrong)} wrong" if self.wrong else f"all well {self.seconds:.1f} s after the last"
+        return f"{self.name}: {self.wishes} wishes, blows {blows}; {end} (lease {LEASE_SECONDS} s)"
+
+
+class Storm:
+    """``blow`` until the blows are used up, then ``settle``."""
+
+    def __init__(self, name: str, lab: Lab, crew: Crew, chance: random.Random) -> None:
+        self.lab, self.crew, self.chance = lab, crew, chance
+        self.outcome = Outcome(name)
+        self.woken_at: dict[int, float] = {}
+        self.next_wish = 0.0
+
+    def discover(self, seconds: float) -> list[str]:
+        """Points that work passes when nobody disturbs it."""
+        self.crew.fork()
+        self._keep_wishing(seconds)
+        return self.crew.met()
+
+    def strike(self, points: list[str], what: signal.Signals = signal.SIGKILL, seconds: float = 60.0) -> None:
+        """Hit a worker at each of these points, until all are used up or ``seconds`` are over."""
+        left, doomed = list(points), dict[int, str]()
+        deadline = time.monotonic() + seconds
+        while (left or doomed) and time.monotonic() < deadline:
+            self._wish()
+            self.crew.look()
+            doomed = {pid: point for pid, point in doomed.items() if pid in self.crew.alive - self.crew.asleep}
+            self._wake_late()
+            while left and len(doomed) < WORKERS and len(self.crew.asleep) < ASLEEP:
+                point = left.pop(0)
+                doomed[self.crew.fork(point, what)] = point
+            time.sleep(0.005)
+        while self.crew.asleep:
+            self._wish()
+            self._wake_late()
+            time.sleep(0.01)
+
+    def kill(self, times: int) -> None:
+        """Kill workers wherever they are, ``times`` times."""
+        while self.outcome.kills < times:
+            while len(self.crew.alive) < WORKERS:
+                self.crew.fork()
+            self._keep_wishing(self.chance.uniform(0.0, 0.08))
+            self.crew.kill(self.chance.choice(sorted(self.crew.alive)))
+            self.outcome.kills += 1
+
+    def settle(self) -> Outcome:
+        """One worker whom nobody disturbs, until all is as wanted; a storm is over when it stays so for a lease."""
+        for pid in list(self.crew.alive):
+            self.crew.kill(pid)
+        self.crew.fork()
+        since = time.monotonic()
+        self.lab.release_what_is_ready()
+        while (wrong := unsettled(self.lab)) and time.monotonic() < since + CALM_SECONDS:
+            self.lab.release_what_is_ready()
+            time.sleep(0.05)
+        out = self.outcome
+        out.seconds, out.wishes, out.struck = time.monotonic() - since, self.lab.wishes, self.crew.struck()
+        out.wrong, out.errors = [*wrong, *breaches(self.lab)], self.crew.errors.read_text()
+        return out
+
+    def _wake_late(self) -> None:
+        """Wake those who have slept for longer than their lease: now they believe that they still hold it."""
+        now = time.monotonic()
+        self.crew.look()
+        for pid in list(self.crew.asleep):
+            if now > self.woken_at.setdefault(pid, now + 1.2 * LEASE_SECONDS):
+                self.crew.wake(pid)
+
+    def _keep_wishing(self, seconds: float) -> None:
+        until = time.monotonic() + seconds
+        while (now := time.monotonic()) < until:
+            self._wish()
+            self.crew.look()
+            time.sleep(max(0.0, min(0.01, until - now)))
+
+    def _wish(self) -> None:
+        if time.monotonic() >= self.next_wish:
+            self.next_wish = time.monotonic() + 0.05
+            self.lab.wish()
+            self.lab.release_what_is_ready()
