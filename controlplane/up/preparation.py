@@ -6,6 +6,7 @@ it once per upgrade. Prints the one-time set-up link, if there is nobody to sign
 
 import hashlib
 import os
+import sys
 from pathlib import Path
 
 import django
@@ -22,10 +23,19 @@ UNUSED = ["rest_framework", "redoc"]  # pages of packages that we do not show
 
 
 def main() -> None:
-    call_command("migrate", interactive=False, verbosity=0)
-    call_command("createcachetable", verbosity=0)
+    prepare_tables()
     collect_static_files()
     print(accounts.create_setup_link() or "")
+
+
+def prepare_tables() -> None:
+    """Bring tables up to date; with an administrator's address, leave the audit log to a role of its own."""
+    if settings.SLIPWAY_DATABASE_ADMIN_URL:
+        call_command("protect_audit", lift=True, stdout=sys.stderr)
+    call_command("migrate", interactive=False, verbosity=0)
+    call_command("createcachetable", verbosity=0)
+    if settings.SLIPWAY_DATABASE_ADMIN_URL:
+        call_command("protect_audit", stdout=sys.stderr)
 
 
 def collect_static_files() -> None:
