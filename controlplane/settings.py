@@ -151,6 +151,13 @@ if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
     }
 else:
     DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
+    DATABASES["default"]["OPTIONS"] = {
+        "connect_timeout": 3,
+        "tcp_user_timeout": 10_000,  # ms, after which a server that fell silent is taken for gone
+        "options": "-c statement_timeout=30s -c lock_timeout=10s -c idle_in_transaction_session_timeout=60s",
+        **DATABASES["default"].get("OPTIONS", {}),
+    }
+SLIPWAY_DATABASE_ADMIN_URL = env.str("SLIPWAY_DATABASE_ADMIN_URL", "")  # for the preparation alone: see protect_audit
 DATABASES["default"]["CONN_MAX_AGE"] = 60  # opening SQLite anew and reading its schema takes longer than most queries
 CACHES: dict[str, Any] = {
     "default": {
@@ -159,8 +166,17 @@ CACHES: dict[str, Any] = {
         "OPTIONS": {"MAX_ENTRIES": 100_000},  # the default of 300 would forget answers kept for Idempotency-Key
     }
 }
-if redis_url := env.str("SLIPWAY_REDIS_URL", ""):
-    CACHES = {"default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": redis_url}}
+SLIPWAY_REDIS_URL = env.str("SLIPWAY_REDIS_URL", "")
+if SLIPWAY_REDIS_URL:
+    CACHES = {
+        "default": {
+            "BACKEND": "apps.core.shared_cache.SharedCache",
+            "LOCATION": SLIPWAY_REDIS_URL,
+            "KEY_PREFIX": f"slipway-{SLIPWAY_INSTANCE}",
+            "OPTIONS": {"socket_timeout": 0.5, "socket_connect_timeout": 0.5, "health_check_interval": 30},
+        }
+    }
+    SESSION_ENGINE = "django.contrib.sessions.backends.cached_db"
 
 # Files of our own pages
 STATIC_URL = "/static/"
@@ -280,20 +296,31 @@ SPECTACULAR_SETTINGS = {
 
 # Celery: a doorbell. Without a broker everything happens in one worker process, fed by the sweep.
 CELERY_BROKER_URL = SLIPWAY_BROKER_URL or "memory://localhost"
-CELERY_BROKER_TRANSPORT_OPTIONS = (
-    {"polling_interval": 0.02} if SLIPWAY_EMBEDDED else {"visibility_timeout": 3600, "confirm_publish": True}
-)
+CELERY_TASK_TIME_LIMIT = 1800
+CELERY_TASK_SOFT_TIME_LIMIT = 1700
+_broker_options: dict[str, dict[str, Any]] = {
+    "memory": {"polling_interval": 0.02},
+    "amqp": {"confirm_publish": True},
+    "redis": {
+        "visibility_timeout": 2 * CELERY_TASK_TIME_LIMIT,  # a task that still runs is not given to another worker
+        "socket_timeout": 5,  # kombu's default waits for a hung server for ever
+        "socket_connect_timeout": 3,
+        "socket_keepalive": True,
+    },
+}
+_scheme = urlsplit(CELERY_BROKER_URL).scheme
+CELERY_BROKER_TRANSPORT_OPTIONS = _broker_options[{"amqps": "amqp", "rediss": "redis"}.get(_scheme, _scheme)]
+CELERY_BROKER_CONNECTION_MAX_RETRIES = None
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_ACKS_LATE = True
 CELERY_TASK_REJECT_ON_WORKER_LOST = True
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_ACCEPT_CONTENT = ["json"]
-CELERY_TASK_TIME_LIMIT = 1800
 if not SLIPWAY_EMBEDDED:  # long work has a queue of its own, so that any number of workers can take it on
-    CELERY_TASK_QUEUES = [Queue(name, routing_key=name) for name in ("celery", "heavy")]
+    _forgotten = {"x-message-ttl": 60_000}  # ms, after which RabbitMQ drops a ring: the sweep has rung again since
+    CELERY_TASK_QUEUES = [Queue(name, routing_key=name, queue_arguments=_forgotten) for name in ("celery", "heavy")]
     CELERY_TASK_ROUTES = {f"slipway.{job}": {"queue": "heavy"} for job in ("examine", "build")}
-CELERY_TASK_SOFT_TIME_LIMIT = 1700
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 SLIPWAY_SWEEP_SECONDS = 0.5  # of the embedded mode; with a broker beat rings every 15 s
 SLIPWAY_ROUNDS = {  # what comes round with the clock: seconds between (worker/tasks/sweep.py says what each does)

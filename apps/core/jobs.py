@@ -4,6 +4,7 @@ A ring that gets lost loses nothing: the sweep finds every row that is due and r
 alone rings, once a second, inside the one worker process.
 """
 
+import time
 from enum import StrEnum
 
 import structlog
@@ -13,6 +14,10 @@ from django.db import transaction
 from kombu.exceptions import OperationalError
 
 log = structlog.get_logger(__name__)
+
+RING_SECONDS = 3.0  # a page waits no longer for a broker that hangs
+SILENCE_SECONDS = 5.0  # and pages after it do not wait at all
+_silent_until = 0.0
 
 
 class Job(StrEnum):
@@ -30,9 +35,12 @@ def enqueue(job: Job, pk: int) -> None:
 
 def ring(job: Job, pk: int) -> None:
     """Ring now, where there is a broker. One that is away is no error: the sweep will find the row."""
-    if settings.SLIPWAY_EMBEDDED:
+    global _silent_until
+    if settings.SLIPWAY_EMBEDDED or time.monotonic() < _silent_until:
         return
+    patience = {"timeout": RING_SECONDS, "confirm_timeout": RING_SECONDS}
     try:
-        current_app.send_task(f"slipway.{job}", args=[pk], retry=False)
-    except OperationalError as error:
+        current_app.send_task(f"slipway.{job}", args=[pk], retry=False, **patience)
+    except (OperationalError, OSError) as error:
+        _silent_until = time.monotonic() + SILENCE_SECONDS
         log.warning("broker_away", job=str(job), pk=pk, error=str(error))

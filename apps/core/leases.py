@@ -4,7 +4,7 @@ from datetime import timedelta
 from typing import Any, TypeVar
 
 import structlog
-from django.db import models
+from django.db import models, transaction
 from django.db.models import F, Q, QuerySet
 from django.db.models.functions import Now
 from django.utils.translation import gettext as _
@@ -39,6 +39,18 @@ Row = TypeVar("Row", bound=Leased)
 def due(model: type[Row]) -> QuerySet[Row]:
     """Rows whose time has come and that nobody holds."""
     return model._default_manager.filter(_free(), due_at__lte=Now())
+
+
+def claim(model: type[Row], *, most: int, seconds: float) -> list[Any]:
+    """Keys of up to ``most`` due rows, longest due first; they are due again only after ``seconds``.
+
+    Whoever claims at the same time gets others: rows that somebody has locked are passed over. A claim is no lease.
+    """
+    with transaction.atomic():
+        rows = due(model).select_for_update(skip_locked=True).order_by("due_at")
+        keys = list(rows.values_list("pk", flat=True)[:most])
+        model._default_manager.filter(pk__in=keys).update(due_at=Now() + timedelta(seconds=seconds))
+    return keys
 
 
 def take(model: type[Row], pk: Any, *, seconds: float, **condition: Any) -> Row | None:

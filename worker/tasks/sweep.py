@@ -4,6 +4,7 @@ It alone is enough: an emptied broker loses nothing. Without a broker it runs in
 hands every job to that process's own pool; with one, beat rings it and it only repeats what may have been lost.
 """
 
+import math
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -18,8 +19,8 @@ from django.db import DatabaseError, close_old_connections, connection
 from apps.audit.services import verify_chain
 from apps.core.actors import SYSTEM
 from apps.core.errors import StateConflict
-from apps.core.jobs import Job
-from apps.core.leases import Leased, due, forfeit
+from apps.core.jobs import Job, ring
+from apps.core.leases import Leased, claim, due, forfeit
 from apps.deployments import selectors as deployments
 from apps.deployments import services as deploying
 from apps.deployments.models import Deployment
@@ -45,6 +46,9 @@ ROWS: dict[Job, type[Leased]] = {
     Job.DELIVER: Delivery,
 }
 AT_ONCE = 100
+CLAIMED_AT_ONCE = 1000
+CLAIM_SECONDS = 15.0  # rows that were rung for let others go first; after that, a ring may have been lost
+_last_rounds: dict[str, float] = {}
 
 
 def start_due() -> None:
@@ -74,7 +78,14 @@ ROUNDS: dict[str, Callable[[], Any]] = {
 
 @shared_task(name="slipway.round")
 def run_round(name: str) -> None:
-    """One round of one thing; an error is logged, and the next round tries again."""
+    """One round of one thing; an error is logged, and the next round tries again.
+
+    Rounds that piled up while nobody answered are one round.
+    """
+    now = time.monotonic()
+    if now - _last_rounds.get(name, -math.inf) < settings.SLIPWAY_ROUNDS[name] / 2:
+        return
+    _last_rounds[name] = now
     structlog.contextvars.bind_contextvars(round=name)
     try:
         ROUNDS[name]()
@@ -85,8 +96,9 @@ def run_round(name: str) -> None:
 @shared_task(name="slipway.sweep")
 def sweep() -> None:
     """Ring for all that is due (for beat, with a broker)."""
-    for job, pk in due_jobs():
-        current_app.send_task(f"slipway.{job}", args=[pk])
+    for job, model in ROWS.items():
+        for pk in claim(model, most=CLAIMED_AT_ONCE, seconds=CLAIM_SECONDS):
+            ring(job, pk)
 
 
 def due_jobs() -> Iterator[tuple[Job, int]]:

@@ -1,0 +1,61 @@
+"""The cache in Redis, which everything goes on without: while Redis is away nothing is found, and nothing is kept.
+
+Sessions are in the database as well, gateways are collected anew, limits on sign-in start anew; what is kept for
+``Idempotency-Key`` is missing, as after its day.
+"""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import structlog
+from django.core.cache.backends.redis import RedisCache
+from redis.exceptions import RedisError
+
+log = structlog.get_logger(__name__)
+
+AWAY_SECONDS = 5.0  # for so long it is not asked again: a page must not wait for each of its questions
+
+
+class SharedCache(RedisCache):
+    """Django's Redis cache, which answers as an empty one while the server is away."""
+
+    def __init__(self, server: str, params: dict[str, Any]) -> None:
+        super().__init__(server, params)
+        self._away_until = 0.0
+
+    def get(self, key: Any, default: Any = None, version: int | None = None) -> Any:
+        return self._ask(lambda: super(SharedCache, self).get(key, default, version), default)
+
+    def add(self, *args: Any, **kwargs: Any) -> bool:
+        return bool(self._ask(lambda: super(SharedCache, self).add(*args, **kwargs), True))
+
+    def set(self, *args: Any, **kwargs: Any) -> None:
+        self._ask(lambda: super(SharedCache, self).set(*args, **kwargs), None)
+
+    def touch(self, *args: Any, **kwargs: Any) -> bool:
+        return bool(self._ask(lambda: super(SharedCache, self).touch(*args, **kwargs), False))
+
+    def delete(self, *args: Any, **kwargs: Any) -> bool:
+        return bool(self._ask(lambda: super(SharedCache, self).delete(*args, **kwargs), False))
+
+    def get_many(self, *args: Any, **kwargs: Any) -> dict[Any, Any]:
+        found: dict[Any, Any] = self._ask(lambda: super(SharedCache, self).get_many(*args, **kwargs), {})
+        return found
+
+    def set_many(self, data: dict[Any, Any], *args: Any, **kwargs: Any) -> list[Any]:
+        failed: list[Any] = self._ask(lambda: super(SharedCache, self).set_many(data, *args, **kwargs), list(data))
+        return failed
+
+    def has_key(self, *args: Any, **kwargs: Any) -> bool:
+        return bool(self._ask(lambda: super(SharedCache, self).has_key(*args, **kwargs), False))
+
+    def _ask(self, question: Callable[[], Any], otherwise: Any) -> Any:
+        if time.monotonic() < self._away_until:
+            return otherwise
+        try:
+            return question()
+        except RedisError as error:
+            self._away_until = time.monotonic() + AWAY_SECONDS
+            log.warning("shared_cache_away", error=str(error))
+            return otherwise
