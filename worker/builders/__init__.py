@@ -3,6 +3,7 @@
 base          the promises every builder keeps, and its settings
 registry      which builder a kind of target needs
 environment   for this machine: a locked virtual environment and an immutable bundle
+image         for Docker: an image of packages and bundle, signed, in a registry
 locking       exact versions and hashes for a set of requirements
 venvs         the environment of one lock, built once
 bundles       the folder with runtime, model and manifest, named by its digest

@@ -1,16 +1,15 @@
 """Builds for this machine: a locked virtual environment, shared by all that need the same packages, and a bundle."""
 
-import json
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
 from worker import sandbox
-from worker.builders.base import Builder, BuildSettings
+from worker.builders.base import Builder, BuildSettings, Tell, keep_quiet
 from worker.builders.bundles import pack_bundle
-from worker.builders.locking import lock, pin, write_whole
-from worker.builders.replaying import replay
+from worker.builders.locking import lock, pin
+from worker.builders.replaying import replay_once
 from worker.builders.venvs import ensure_environment, lock_digest
 from worker.errors import ToolError
 from worker.specs import BuildResult, BuildSpec, Message, Step, gettext_noop
@@ -22,7 +21,7 @@ class EnvironmentBuilder(Builder):
     def __init__(self, settings: BuildSettings | None = None) -> None:
         self.settings = settings or BuildSettings()
 
-    def build(self, spec: BuildSpec, home: Path) -> BuildResult:
+    def build(self, spec: BuildSpec, home: Path, tell: Tell = keep_quiet) -> BuildResult:
         try:
             return self._build(spec, home.resolve())
         except OSError as error:
@@ -39,17 +38,11 @@ class EnvironmentBuilder(Builder):
         return BuildResult(digest, str(bundle), str(environment), lock_digest(lock_file), tuple(steps))
 
     def _replay(self, steps: list[Step], bundle: Path, environment: Path, home: Path) -> None:
-        """Ask once for each bundle and environment; without a wall only the replica compares, when it starts."""
+        """Without a wall only the replica compares, when it starts."""
         if not sandbox.strongest():
             return
         started = time.monotonic()
-        kept = home / "replays" / f"{bundle.name}-{environment.name}.json"
-        if kept.exists():
-            detail = Message(**json.loads(kept.read_bytes()))
-        else:
-            detail = replay(bundle, environment)
-            kept.parent.mkdir(exist_ok=True)
-            write_whole(kept, json.dumps(detail.to_json()))
+        detail = replay_once(bundle, environment, home)
         steps.append(Step("golden", time.monotonic() - started, detail))
 
 

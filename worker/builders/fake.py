@@ -4,7 +4,7 @@ import hashlib
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from worker.builders.base import Builder, BuildSettings
+from worker.builders.base import Builder, BuildSettings, Tell, keep_quiet
 from worker.errors import ToolError
 from worker.specs import BuildResult, BuildSpec, Message, Step
 
@@ -27,7 +27,7 @@ class FakeBuilder(Builder):
     def __init__(self, settings: BuildSettings | None = None) -> None:
         self.settings = settings or BuildSettings()
 
-    def build(self, spec: BuildSpec, home: Path) -> BuildResult:
+    def build(self, spec: BuildSpec, home: Path, tell: Tell = keep_quiet) -> BuildResult:
         if WORLD.error is not None:
             raise WORLD.error
         digest = hashlib.sha256(repr(spec).encode()).hexdigest()

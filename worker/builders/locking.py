@@ -6,6 +6,7 @@ import platform
 import subprocess
 import sys
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
@@ -54,18 +55,37 @@ def _refuse(text: str) -> ToolError:
     return ToolError(Message(words, {"requirement": text[:200]}), kind="bad_requirement", permanent=True)
 
 
-def lock(pins: Sequence[str], home: Path, settings: BuildSettings) -> Path:
+@dataclass(frozen=True)
+class Platform:
+    """Where packages will run, if not here: on Linux with glibc, e.g. ``Platform("3.11", "x86_64")``."""
+
+    python: str
+    machine: str
+
+
+def lock(pins: Sequence[str], home: Path, settings: BuildSettings, place: Platform | None = None) -> Path:
     """The lock file of these pins: every package they pull in, with version and hashes; worked out at most once."""
-    head = f"# {platform.python_implementation()} {platform.python_version()} {sys.platform} {platform.machine()}\n"
+    head, options = _for_here() if place is None else _for_platform(place)
     wanted = head + "".join(f"{each}\n" for each in pins)
     path = home / "locks" / f"{hashlib.sha256(wanted.encode()).hexdigest()}.txt"
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
         hashed = ["--generate-hashes", "--only-binary", ":all:", "--no-header", "--no-annotate"]
-        words = ["pip", "compile", "-", *hashed, "--python", sys.executable]
+        words = ["pip", "compile", "-", *hashed, *options]
         body = run_uv(words, settings, folder=path.parent, stdin=wanted)
         write_whole(path, head + body)
     return path
+
+
+def _for_here() -> tuple[str, list[str]]:
+    head = f"# {platform.python_implementation()} {platform.python_version()} {sys.platform} {platform.machine()}\n"
+    return head, ["--python", sys.executable]
+
+
+def _for_platform(place: Platform) -> tuple[str, list[str]]:
+    """The first line says what the lock is for, and nothing of this machine: the same lock comes out everywhere."""
+    options = ["--python-version", place.python, "--python-platform", f"{place.machine}-unknown-linux-gnu"]
+    return f"# Python {place.python} linux {place.machine}\n", options
 
 
 def write_whole(path: Path, text: str) -> None:

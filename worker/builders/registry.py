@@ -3,14 +3,16 @@
 from worker.builders.base import Builder, BuildSettings
 from worker.builders.environment import EnvironmentBuilder
 from worker.builders.fake import FakeBuilder
+from worker.builders.image.builder import ImageBuilder
 from worker.errors import ToolError
 from worker.specs import Message, gettext_noop
 
-BUILDERS: dict[str, type[EnvironmentBuilder] | type[FakeBuilder]] = {
+BUILDERS: dict[str, type[EnvironmentBuilder] | type[ImageBuilder] | type[FakeBuilder]] = {
     "environment": EnvironmentBuilder,
+    "image": ImageBuilder,
     "fake": FakeBuilder,
 }
-BUILDER_OF_TARGET = {"process": "environment", "fake": "fake"}
+BUILDER_OF_TARGET = {"process": "environment", "docker": "image", "swarm": "image", "fake": "fake"}
 
 
 def open_builder(kind: str, settings: BuildSettings | None = None) -> Builder:

@@ -34,7 +34,7 @@ def ensure_environment(lock: Path, home: Path, settings: BuildSettings) -> Path:
     if is_complete(environment):
         return environment
     environment.parent.mkdir(parents=True, exist_ok=True)
-    with _only_one(environment.with_suffix(".lock")):
+    with only_one(environment.with_suffix(".lock")):
         if not is_complete(environment):
             _build(environment, lock, settings)
     return environment
@@ -53,7 +53,7 @@ def _build(environment: Path, lock: Path, settings: BuildSettings) -> None:
 
 
 @contextmanager
-def _only_one(path: Path) -> Iterator[None]:
+def only_one(path: Path) -> Iterator[None]:
     """Held by one process at a time and let go when that process ends, however it ends."""
     with path.open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
