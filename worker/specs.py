@@ -175,6 +175,7 @@ class TargetSpec:
     kind: str
     config: Mapping[str, Any] = field(default_factory=dict)
     secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
+    draining: tuple[str, ...] = ()  # names of nodes that get nothing new
 
 
 @dataclass(frozen=True)
@@ -224,6 +225,7 @@ class ReplicaSpec:
     drain_seconds: float = 10.0
     needs_wall: bool = False  # a model of tier 2: run it behind a sandbox or not at all
     registry: RegistryAccess | None = None  # of an image: where it is pulled from
+    gpus: int = 0  # that it needs to itself
 
 
 @dataclass(frozen=True)
@@ -239,6 +241,7 @@ class ReplicaStatus:
     kind: str = ""  # of failure: crashed, out_of_memory, killed, start_timeout …
     reason: Message | None = None
     log: str = ""  # the log line that shows why
+    node: str = ""  # the machine it is on, where the target has several
 
 
 @dataclass(frozen=True)
