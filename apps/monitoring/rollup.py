@@ -11,6 +11,7 @@ from django.db.models.functions import TruncHour, TruncMinute
 from django.utils import timezone
 
 from apps.core.histograms import merge
+from apps.monitoring import partitions
 from apps.monitoring.models import Alert, Delivery, Sample, Window
 from apps.monitoring.spans import LAG_SECONDS, floor
 from apps.monitoring.totals import Totals
@@ -52,17 +53,29 @@ def roll_up(now: datetime | None = None) -> int:
 
 
 def forget(now: datetime | None = None) -> int:
-    """Delete what is older than it is kept, in batches that never hold the database for long; return how many rows."""
+    """Delete what is older than it is kept, in batches that never hold the database for long; return how many rows.
+
+    Where fine measurements are kept by the day, whole days go at once and are not counted.
+    """
     now = now or timezone.now()
     old: list[models.QuerySet[Any]] = [
-        Window.objects.filter(seconds=seconds, start__lt=now - kept) for seconds, kept in KEPT.items()
+        Window.objects.filter(seconds=seconds, start__lt=now - KEPT[seconds]) for seconds in (MINUTE, HOUR)
     ]
-    old.append(Sample.objects.filter(at__lt=now - SAMPLES_KEPT))
     old.append(Delivery.objects.filter(created_at__lt=now - DELIVERIES_KEPT, due_at__isnull=True))
     old.append(
         Alert.objects.filter(state=Alert.State.RESOLVED, fired_at__isnull=True, resolved_at__lt=now - PENDING_KEPT)
     )
-    return sum(_delete(rows) for rows in old)
+    return sum(_delete(rows) for rows in old) + _forget_fine(now)
+
+
+def _forget_fine(now: datetime) -> int:
+    windows, samples = now - KEPT[FINE], now - SAMPLES_KEPT
+    if partitions.are_used():
+        kinds = ((partitions.FINE_WINDOWS, windows), (partitions.SAMPLES, samples))
+        return sum(partitions.drop_before(daily, moment) for daily, moment in kinds)
+    return _delete(Window.objects.filter(seconds=FINE, start__lt=windows)) + _delete(
+        Sample.objects.filter(at__lt=samples)
+    )
 
 
 def _roll_up(level: Level, now: datetime) -> int:

@@ -17,7 +17,7 @@ from django.conf import settings
 
 from apps.accounts import services as accounts
 from apps.deployments.models import Replica
-from apps.monitoring import intake, rollup
+from apps.monitoring import intake, partitions, rollup
 from apps.targets.models import Target
 from apps.targets.services import open_secrets
 from worker.drivers.registry import open_driver
@@ -80,6 +80,7 @@ def collect() -> None:
 
 def roll_up() -> None:
     """Make minutes and hours of what is finished, and forget what is old enough. Once a minute is often enough."""
+    partitions.make_ahead()
     rollup.roll_up()
     rollup.forget()
 
