@@ -26,8 +26,13 @@ SLIPWAY_GATEWAY_INTERNAL_URLS = env.list(  # each gateway process, where the wor
 )
 SLIPWAY_MACHINE_ADDRESS = env.str("SLIPWAY_MACHINE_ADDRESS", "127.0.0.1")  # what a first start notes of this machine
 SLIPWAY_STORE_URL = env.str("SLIPWAY_STORE_URL", f"file://{SLIPWAY_HOME / 'artifacts'}")
-SLIPWAY_REGISTRY_URL = env.str("SLIPWAY_REGISTRY_URL", "")
+SLIPWAY_REGISTRY_URL = env.str("SLIPWAY_REGISTRY_URL", "")  # https://user:password@host:port/prefix
+SLIPWAY_REGISTRY_CA = env.str("SLIPWAY_REGISTRY_CA", "")  # the file of its authority's certificate
 SLIPWAY_BASE_IMAGE = env.str("SLIPWAY_BASE_IMAGE", "python:3.11-slim")
+SLIPWAY_BASE_PYTHON = env.str("SLIPWAY_BASE_PYTHON", "3.11")  # the Python that is in the base image
+SLIPWAY_BUILD_HOST = env.str("SLIPWAY_BUILD_HOST", "unix:///var/run/docker.sock")  # lays packages on the base image
+SLIPWAY_BUILD_HOST_CERTS = env.str("SLIPWAY_BUILD_HOST_CERTS", "")  # a folder with ca.pem, cert.pem and key.pem
+SLIPWAY_BUILD_NETWORK = env.str("SLIPWAY_BUILD_NETWORK", "")  # what packages are fetched through there
 SLIPWAY_CA_BUNDLE = env.str("SLIPWAY_CA_BUNDLE", "")
 SLIPWAY_INDEX_URL = env.str("SLIPWAY_INDEX_URL", "")
 SLIPWAY_TORCH_INDEX_URL = env.str("SLIPWAY_TORCH_INDEX_URL", "https://download.pytorch.org/whl/cpu")
@@ -37,6 +42,7 @@ SLIPWAY_OUTBOUND_ALLOWED = env.list("SLIPWAY_OUTBOUND_ALLOWED", default=[])  # h
 SLIPWAY_UPLOAD_MAX_BYTES = env.int("SLIPWAY_UPLOAD_MAX_BYTES", 10 << 30)
 SLIPWAY_EMBEDDED = not SLIPWAY_BROKER_URL
 SLIPWAY_MASTER_KEYS = KeyRing(SLIPWAY_HOME / "secrets" / "master_key")  # newest first; older ones only open
+SLIPWAY_BUILD_KEYS = KeyRing(SLIPWAY_HOME / "secrets" / "build_key")  # sign what was built; older ones only verify
 SLIPWAY_INSTANCE = secret(SLIPWAY_HOME, "instance", 6).hex()  # the label of everything that we start somewhere
 SLIPWAY_PEPPERS = KeyRing(SLIPWAY_HOME / "secrets" / "key_pepper")  # likewise: API keys are made with the newest
 SLIPWAY_INTERNAL_TOKEN = secret(SLIPWAY_HOME, "internal_token").hex()
