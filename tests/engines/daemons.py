@@ -14,6 +14,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import docker
 import pytest
@@ -122,6 +123,7 @@ class Daemon:
         # Ends with the test process, however that ends. With nsenter, not `ip netns exec`: that mounts a /sys without
         # cgroups. The names keep it apart from other engines, should the machine run one containerd for all.
         wrapped = ["setpriv", "--pdeathsig", "TERM", "nsenter", f"--net=/var/run/netns/{self.namespace}"]
+        wrapped += ["unshare", "--uts", "sh", "-c", 'hostname "$0" && exec "$@"', self.name]  # as a cluster shows it
         names = [f"--containerd-namespace={self.namespace}", f"--containerd-plugins-namespace={self.namespace}-plugins"]
         folders = [f"--data-root={self.folder}/data", f"--exec-root={self.folder}/run", f"--pidfile={self.folder}/pid"]
         tls = [f"--tls{word}={self.folder}/{file}" for word, file in _TLS_FILES.items()]
@@ -156,13 +158,16 @@ class DockerHosts:
         """The settings of a target of kind ``docker`` with all of these hosts."""
         return {"hosts": [{"name": daemon.name, "url": daemon.url} for daemon in self.daemons]}
 
-    def add(self) -> Daemon:
-        """One more host, started."""
+    def add(self, **settings: Any) -> Daemon:
+        """One more host, started; ``settings`` go into its daemon.json (with ``_`` for ``-``)."""
         namespace, address = self.lan.add()
         folder = self.folder / namespace
         folder.mkdir(mode=0o700)
         (folder / "ca.pem").write_text(self.authority.cert)
-        (folder / "daemon.json").write_text(json.dumps({"deprecated-key-path": f"{folder}/key.json"}))  # its identity
+        settings = {"deprecated-key-path": f"{folder}/key.json", **settings}  # which is its identity
+        (folder / "daemon.json").write_text(
+            json.dumps({key.replace("_", "-"): value for key, value in settings.items()})
+        )
         self.authority.server(address).write(folder, "server")
         daemon = Daemon(f"host{len(self.daemons) + 1}", namespace, address, folder, self.lan)
         self.daemons.append(daemon)
