@@ -18,6 +18,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "controlplane.settings")
 django.setup()
 
 from apps.accounts import services as accounts  # noqa: E402 - tables exist only once Django is set up
+from apps.library.store import get_store  # noqa: E402
 
 UNUSED = ["rest_framework", "redoc"]  # pages of packages that we do not show
 
@@ -34,8 +35,15 @@ def prepare_tables() -> None:
         call_command("protect_audit", lift=True, stdout=sys.stderr)
     call_command("migrate", interactive=False, verbosity=0)
     call_command("createcachetable", verbosity=0)
+    prepare_places()
     if settings.SLIPWAY_DATABASE_ADMIN_URL:
         call_command("protect_audit", stdout=sys.stderr)
+
+
+def prepare_places() -> None:
+    """The bucket of a first start, and the folder for what is on its way, where TMPDIR asks for one of our own."""
+    get_store().prepare()
+    Path(os.environ.get("TMPDIR", settings.SLIPWAY_HOME)).mkdir(mode=0o700, exist_ok=True)
 
 
 def collect_static_files() -> None:

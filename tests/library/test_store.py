@@ -100,6 +100,16 @@ def test_large_files_go_into_a_bucket_in_parts(bucket: Store, tmp_path: Path, mo
     assert bucket.fetch_verified(stored.sha256, tmp_path).stat().st_size == stored.size
 
 
+def test_a_place_is_made_by_the_first_preparation_and_left_alone_by_the_next(store: Store, bucket: Store) -> None:
+    store.prepare()
+    kept = store.put(io.BytesIO(DATA))
+    store.prepare()
+    assert store.exists(kept.sha256)
+    new = open_store("s3://new/")
+    new.prepare()
+    assert new.put(io.BytesIO(DATA)) == kept
+
+
 def test_a_bucket_that_is_not_there_is_unavailable(bucket: Store) -> None:
     with pytest.raises(Unavailable, match="nowhere"):
         open_store("s3://nowhere/").put(io.BytesIO(DATA))

@@ -78,6 +78,9 @@ class Store(ABC):
     done.
     """
 
+    def prepare(self) -> None:  # noqa: B027 - on disk there is nothing to do: folders come with the first file
+        """Make the place where bytes are kept, unless it is there; for the start of an installation."""
+
     @abstractmethod
     def put(self, source: Path | BinaryIO) -> Stored:
         """Store a copy of a file or of what is left of a stream."""

@@ -49,6 +49,15 @@ class BucketStore(Store):
         self.prefix = url.path.strip("/")
         self.client = boto3.client("s3", config=_TIMES)
 
+    def prepare(self) -> None:
+        with self.answers(self.bucket):
+            try:
+                self.client.head_bucket(Bucket=self.bucket)
+            except ClientError as error:
+                if not _is_missing(error):
+                    raise
+                self.client.create_bucket(Bucket=self.bucket)
+
     def put(self, source: Path | BinaryIO) -> Stored:
         if isinstance(source, Path):
             return self.adopt(source)
