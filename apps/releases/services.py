@@ -158,6 +158,12 @@ def begin_build(pk: int) -> Build | None:
     return build
 
 
+def note_build_log(build: Build, log: str) -> None:
+    """Keep what a running build has said so far, and the lease with it; StateConflict where another has taken over."""
+    leases.write(build, log=log)
+    leases.renew(build, seconds=BUILD_LEASE_SECONDS)
+
+
 @transaction.atomic
 def finish_build(
     build: Build,
@@ -168,6 +174,8 @@ def finish_build(
     environment: str,
     lock_digest: str,
     steps: list[dict[str, Any]],
+    attachments: dict[str, Any] | None = None,
+    log: str = "",
 ) -> Build:
     """Record what was built. Guarded by the lease: a worker that was overtaken changes nothing."""
     leases.release(build, due_in=None)
@@ -180,6 +188,8 @@ def finish_build(
         environment=environment,
         lock_digest=lock_digest,
         steps=steps,
+        attachments=attachments or {},
+        log=log,
         finished_at=timezone.now(),
     )
     record(SYSTEM, "build.finished", build.release, after={"build": build.pk, "digest": digest})

@@ -12,10 +12,11 @@ from apps.library.models import VersionFile
 from apps.library.store import get_store
 from apps.releases import services as releases
 from apps.releases.models import Build
-from worker.builders.base import BuildSettings
 from worker.builders.registry import BUILDER_OF_TARGET, open_builder
 from worker.errors import ToolError
 from worker.specs import BuildResult, BuildSpec, Message, SourceFile, gettext_noop, signature_from_json
+from worker.tasks.images import build_settings
+from worker.tasks.live_log import LiveLog
 
 RETRY_SECONDS = 5.0
 log = structlog.get_logger(__name__)
@@ -27,12 +28,12 @@ def build(pk: int) -> None:
     row = releases.begin_build(pk)
     if row is None:
         return
-    kind = BUILDER_OF_TARGET[row.release.target.kind]
+    kind, lines = BUILDER_OF_TARGET[row.release.target.kind], LiveLog(row)
     try:
-        finish(row, kind, run_builder(row, kind))
+        finish(row, kind, run_builder(row, kind, lines), lines.text)
     except ToolError as error:
         retry_in = None if error.permanent else RETRY_SECONDS
-        fail(row, error.kind, error.message, error.log, retry_in)
+        fail(row, error.kind, error.message, lines.text_with(error.log), retry_in)
     except StateConflict:
         log.info("overtaken", build=pk)
     except DomainError as error:
@@ -40,11 +41,10 @@ def build(pk: int) -> None:
         fail(row, "artifact", words, "", None)
 
 
-def run_builder(row: Build, kind: str) -> BuildResult:
-    places = BuildSettings(index_url=settings.SLIPWAY_INDEX_URL, ca_bundle=settings.SLIPWAY_CA_BUNDLE)
+def run_builder(row: Build, kind: str, log_lines: LiveLog) -> BuildResult:
     home = Path(settings.SLIPWAY_HOME)
     with tempfile.TemporaryDirectory(dir=home, prefix=".build-") as scratch:
-        return open_builder(kind, places).build(build_spec(row, Path(scratch)), home)
+        return open_builder(kind, build_settings()).build(build_spec(row, Path(scratch)), home, log_lines)
 
 
 def build_spec(row: Build, scratch: Path) -> BuildSpec:
@@ -70,7 +70,7 @@ def build_spec(row: Build, scratch: Path) -> BuildSpec:
     )
 
 
-def finish(row: Build, kind: str, result: BuildResult) -> None:
+def finish(row: Build, kind: str, result: BuildResult, log_text: str) -> None:
     steps = [
         {"name": step.name, "seconds": step.seconds, "detail": step.detail.to_json() if step.detail else None}
         for step in result.steps
@@ -83,6 +83,8 @@ def finish(row: Build, kind: str, result: BuildResult) -> None:
         environment=result.environment,
         lock_digest=result.lock_digest,
         steps=steps,
+        attachments=dict(result.attachments),
+        log=log_text,
     )
 
 

@@ -19,6 +19,7 @@ from worker.drivers.health import is_ready
 from worker.drivers.registry import open_driver
 from worker.errors import ToolError
 from worker.specs import Message, ReplicaSpec, ReplicaStatus, TargetSpec, gettext_noop
+from worker.tasks.images import refuse_tampered, registry_of
 
 log = structlog.get_logger(__name__)
 
@@ -82,6 +83,7 @@ def run_unwanted(deployment: Deployment, driver: Driver) -> None:
 def start_replica(deployment: Deployment, driver: Driver, row: Replica, before: ReplicaStatus | None) -> None:
     if deployment.live_at is None:
         observing.open_step(deployment, "start")
+    refuse_tampered(deployment)
     if before is not None:
         driver.stop(row.name, drain_seconds=0.0)
     status = driver.start(replica_spec(deployment, row))
@@ -189,4 +191,5 @@ def replica_spec(deployment: Deployment, row: Replica) -> ReplicaSpec:
         memory_bytes=int(options.get("memory_mb", 2048)) << 20,
         cpus=float(options.get("cpus", 1)),
         needs_wall=deployment.release.version.tier == 2,
+        registry=registry_of(deployment.build),
     )
