@@ -1,6 +1,8 @@
 """What the reconciler writes: the one writer of everything observed about a deployment. Each write holds the lease."""
 
+import random
 import secrets
+from collections.abc import Mapping
 from typing import Any
 
 from django.db import transaction
@@ -17,6 +19,7 @@ from apps.deployments.plan import FAILED_STARTS, Wanted, is_healthy, phase
 from apps.releases.selectors import current_subject
 
 LEASE_SECONDS = 60
+RETRY_SECONDS = 30.0  # at most, while a target does not answer: it is used again within a minute of its return
 BUSY_SECONDS = 0.5  # until the next look while something moves
 CALM_SECONDS = 10.0  # and when all is as wanted: what is removed by hand is back well within 30 s
 DRAIN_GRACE_SECONDS = 2.0  # gateways have taken a draining replica out of their snapshot by then
@@ -42,6 +45,7 @@ def begin_reconcile(pk: int) -> Deployment | None:
 @transaction.atomic
 def expect_replicas(deployment: Deployment) -> list[Replica]:
     """The rows of the wanted replicas, made where missing; rows beyond the wanted number begin to drain."""
+    hold(deployment)
     rows = {row.index: row for row in deployment.replica_set.all()}
     for index in range(deployment.replicas):
         if index not in rows:
@@ -67,11 +71,21 @@ def replica_secret(row: Replica) -> str:
     return open_secret(row.name, row.sealed)
 
 
+def hold(deployment: Deployment) -> None:
+    """Right before something is done outside: make sure that the deployment is ours, and for long enough to do it.
+
+    Raises StateConflict in a worker that was overtaken. No target can be told of fences, so this is what keeps a worker
+    that wakes up late from ending what another has started. In a transaction it also keeps others out until the end.
+    """
+    leases.renew(deployment, seconds=LEASE_SECONDS)
+
+
+@transaction.atomic
 def note_started(deployment: Deployment, row: Replica, address: str) -> None:
     """A replica was started (again): it has to become ready before it is routed to."""
     again = row.started_at is not None
     now = timezone.now()
-    leases.renew(deployment, seconds=LEASE_SECONDS)
+    hold(deployment)
     Replica.objects.filter(pk=row.pk).update(
         state=Replica.State.STARTING,
         address=address,
@@ -84,7 +98,7 @@ def note_started(deployment: Deployment, row: Replica, address: str) -> None:
 
 def note_exit(row: Replica, *, kind: str, reason: Message, log: str) -> None:
     """A replica ended by itself; why is kept on the row until it is well again."""
-    Replica.objects.filter(pk=row.pk).update(
+    _held(row).update(
         state=Replica.State.EXITED, healthy_since=None, failure_kind=kind, failure=reason, failure_log=log
     )
 
@@ -95,25 +109,31 @@ def note_log(name: str, lines: list[str]) -> None:
     Replica.objects.filter(name=name).exclude(log=text).update(log=text)
 
 
-def note_probe(row: Replica, *, is_ready: bool) -> None:
-    """A running replica answered, or not, whether it is ready. Ready for long enough makes it running."""
+def note_probe(row: Replica, *, address: str, is_ready: bool) -> None:
+    """A running replica answered, or not, whether it is ready. Ready for long enough makes it running.
+
+    Where it runs is noted each time: whoever started it may have died before they could.
+    """
     now = timezone.now()
+    facts: dict[str, Any] = {"address": address, "started_at": row.started_at or now}
     if not is_ready:
         since = row.unready_since or now
-        Replica.objects.filter(pk=row.pk).update(state=Replica.State.STARTING, healthy_since=None, unready_since=since)
+        _held(row).update(state=Replica.State.STARTING, healthy_since=None, unready_since=since, **facts)
         return
-    facts: dict[str, Any] = {"unready_since": None, "healthy_since": row.healthy_since or now}
+    facts |= {"unready_since": None, "healthy_since": row.healthy_since or now}
     seen = as_wanted(row)
     if is_healthy(seen):
         facts["state"] = Replica.State.RUNNING
     if seen.healthy_for is not None and seen.healthy_for > FORGIVE_SECONDS:
         facts |= {"restarts": 0, "failure_kind": "", "failure": None, "failure_log": ""}
-    Replica.objects.filter(pk=row.pk).update(**facts)
+    _held(row).update(**facts)
 
 
 @transaction.atomic
 def finish_wanted(deployment: Deployment) -> Deployment:
     """Draw the conclusion of one look at a wanted deployment: live, still on its way, degraded or failed."""
+    if _is_wanted_otherwise(deployment):
+        return deployment
     if row := _hopeless(deployment):
         return _give_up(deployment, row.failure_kind, row.failure or {}, row.failure_log)
     rows = deployment.replica_set.filter(index__lt=deployment.replicas)
@@ -122,7 +142,7 @@ def finish_wanted(deployment: Deployment) -> Deployment:
     if now == Deployment.Phase.RUNNING and deployment.live_at is None:
         _go_live(deployment)
     draining = deployment.replica_set.filter(state=Replica.State.DRAINING).exists()
-    is_calm = now == Deployment.Phase.RUNNING and not draining
+    is_calm = now == Deployment.Phase.RUNNING and deployment.is_wanted and not draining
     leases.release(
         deployment,
         due_in=CALM_SECONDS if is_calm else BUSY_SECONDS,
@@ -138,6 +158,8 @@ def finish_wanted(deployment: Deployment) -> Deployment:
 @transaction.atomic
 def finish_unwanted(deployment: Deployment, *, is_gone: bool) -> Deployment:
     """One look at a deployment that should not run: once nothing of it is left it is at rest, failed or stopped."""
+    if _is_wanted_otherwise(deployment):
+        return deployment
     if not is_gone:
         leases.release(deployment, due_in=DRAIN_GRACE_SECONDS, phase=Deployment.Phase.STOPPING, attempts=0)
         return deployment
@@ -160,6 +182,7 @@ def finish_unwanted(deployment: Deployment, *, is_gone: bool) -> Deployment:
 @transaction.atomic
 def mark_draining(deployment: Deployment) -> bool:
     """Take all replicas out of the gateways' sight; False when that was done in an earlier look already."""
+    hold(deployment)
     Route.objects.filter(deployment=deployment).delete()
     open_step(deployment, "drain")
     rows = deployment.replica_set.filter(state__in=[Replica.State.STARTING, Replica.State.RUNNING])
@@ -171,8 +194,10 @@ def is_hopeless(deployment: Deployment) -> bool:
     return _hopeless(deployment) is not None
 
 
+@transaction.atomic
 def forget_surplus(deployment: Deployment, seen: list[str]) -> None:
     """Drop the rows of surplus replicas that are gone from the target already."""
+    hold(deployment)
     deployment.replica_set.filter(index__gte=deployment.replicas).exclude(name__in=seen).delete()
 
 
@@ -180,13 +205,15 @@ def was_drained(row: Replica) -> bool:
     """Whether a draining replica has been out of sight for long enough to be stopped; marks it when it is not yet."""
     now = timezone.now()
     if row.state != Replica.State.DRAINING or row.unready_since is None:
-        Replica.objects.filter(pk=row.pk).update(state=Replica.State.DRAINING, healthy_since=None, unready_since=now)
+        _held(row).update(state=Replica.State.DRAINING, healthy_since=None, unready_since=now)
         return False
     return (now - row.unready_since).total_seconds() >= DRAIN_GRACE_SECONDS
 
 
+@transaction.atomic
 def note_removed(deployment: Deployment, name: str) -> None:
     """A surplus replica has been stopped: its row goes, and the timeline says so."""
+    hold(deployment)
     Replica.objects.filter(deployment=deployment, name=name).delete()
     note_event(deployment, "remove", {"text": "Stopped %(name)s.", "params": {"name": name}})
 
@@ -194,12 +221,15 @@ def note_removed(deployment: Deployment, name: str) -> None:
 def defer(deployment: Deployment, *, kind: str, message: Message) -> None:
     """The target could not be asked: nothing is known, so nothing observed is changed but that, and we ask again."""
     conditions = {**deployment.conditions, "unreachable": {"kind": kind, "message": message}}
-    leases.release(deployment, due_in=min(60.0, 2.0 ** min(deployment.attempts, 6)), conditions=conditions)
+    wait = min(RETRY_SECONDS, 2.0 ** min(deployment.attempts, 6)) * random.uniform(0.5, 1.0)  # not all at once
+    leases.release(deployment, due_in=wait, conditions=conditions)
 
 
 @transaction.atomic
 def fail(deployment: Deployment, *, kind: str, message: Message, log: str = "") -> Deployment:
     """Give up on a deployment that cannot run at all, e.g. because its bytes are not what was approved."""
+    if _is_wanted_otherwise(deployment):
+        return deployment
     return _give_up(deployment, kind, message, log)
 
 
@@ -227,11 +257,26 @@ def note_event(deployment: Deployment, name: str, detail: Message, log: str = ""
     )
 
 
-def forgotten(names_by_deployment: dict[int, list[str]]) -> list[str]:
-    """Of what carries our label on a target: the names that no deployment of ours accounts for any more."""
-    known = Deployment.objects.filter(pk__in=names_by_deployment)
+def forgotten(owners: Mapping[str, int]) -> list[str]:
+    """Of what carries our label on a target, each name with its deployment: what none of ours accounts for any more."""
+    known = Deployment.objects.filter(pk__in=set(owners.values()))
     alive = set(known.exclude(phase__in=["stopped", "failed"], is_wanted=False).values_list("pk", flat=True))
-    return [name for pk, names in names_by_deployment.items() if pk not in alive for name in names]
+    return [name for name, pk in owners.items() if pk not in alive]
+
+
+def _held(row: Replica) -> QuerySet[Replica]:
+    """The row, for an update while the lease on its deployment is ours; a worker that was overtaken updates nothing."""
+    return Replica.objects.filter(pk=row.pk, deployment__fence=row.deployment.fence)
+
+
+def _is_wanted_otherwise(deployment: Deployment) -> bool:
+    """Whether somebody has wanted something else since we read the row; then that is looked at next, and nothing else
+    of this look is written. Until the transaction ends nobody can want anything else."""
+    rows = Deployment.objects.select_for_update().filter(pk=deployment.pk, generation=deployment.generation)
+    if rows.values_list("pk").first():
+        return False
+    leases.release(deployment, due_in=0.0, attempts=0)
+    return True
 
 
 def _make_replica(deployment: Deployment, index: int) -> Replica:
@@ -272,7 +317,7 @@ def _give_up(deployment: Deployment, kind: str, message: Message, log: str) -> D
 def _go_live(deployment: Deployment) -> None:
     """Move the whole endpoint's traffic here in one transaction, and want the deployments before it no more."""
     if _newer_is_live(deployment):
-        leases.write(deployment, is_wanted=False, generation=F("generation") + 1)
+        leases.write(deployment, is_wanted=False, generation=deployment.generation + 1)
         return
     open_step(deployment, "route")
     Route.objects.filter(endpoint_id=deployment.endpoint_id).delete()

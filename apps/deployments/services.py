@@ -12,7 +12,7 @@ from apps.audit.services import record
 from apps.core.actors import Actor
 from apps.core.errors import Invalid, StateConflict
 from apps.core.jobs import Job, enqueue
-from apps.deployments.models import Deployment, Route
+from apps.deployments.models import Deployment, Replica, Route
 from apps.deployments.selectors import last_good
 from apps.releases.models import Build, Release
 from apps.releases.selectors import current_subject
@@ -50,7 +50,7 @@ def start(*, actor: Actor, deployment: Deployment) -> Deployment:
     _startable_build(deployment.release)
     if deployment.is_wanted:
         raise StateConflict(_("This deployment is meant to run already."))
-    deployment.replica_set.all().delete()
+    _begin_anew(deployment)
     return _want(
         actor,
         "deployment.restarted",
@@ -129,6 +129,21 @@ def shares(endpoint: Endpoint) -> dict[str, Any]:
 def _route_all_to(deployment: Deployment) -> None:
     Route.objects.filter(endpoint_id=deployment.endpoint_id).delete()
     Route.objects.create(endpoint_id=deployment.endpoint_id, deployment=deployment, weight=100)
+
+
+def _begin_anew(deployment: Deployment) -> None:
+    """Forget how its replicas fared, but not their secrets: some may run still, and are kept then."""
+    deployment.replica_set.update(
+        state=Replica.State.STARTING,
+        address="",
+        restarts=0,
+        healthy_since=None,
+        unready_since=None,
+        started_at=None,
+        failure_kind="",
+        failure=None,
+        failure_log="",
+    )
 
 
 def _startable_build(release: Release) -> Build:

@@ -108,7 +108,7 @@ class Lab:
     def routed(self) -> set[str]:
         """The replicas that gateways would send calls to at this moment."""
         endpoints = load_snapshot().endpoints.values()
-        return {replica.name for endpoint in endpoints for route in endpoint.routes for replica in route.replicas}
+        return {replica.id for endpoint in endpoints for route in endpoint.routes for replica in route.replicas}
 
     def note_stop(self, name: str) -> None:
         if name in self.routed():

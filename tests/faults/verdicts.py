@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 from apps.audit.services import verify_chain
-from apps.deployments.models import Deployment, Route
+from apps.deployments.models import Deployment, Replica, Route
 from apps.deployments.selectors import due_starts
 from apps.library.models import ModelVersion
 from apps.monitoring.models import Delivery
@@ -58,6 +58,10 @@ def _left_over(lab: Lab) -> Iterator[str]:
 def _wrong_routes(lab: Lab) -> Iterator[str]:
     for name in sorted(lab.routed() - set(lab.host.names())):
         yield f"calls are routed to {name}, which is not there"
+    reached, wanted = lab.routed(), Deployment.objects.filter(is_wanted=True, routes__weight__gt=0)
+    for replica in Replica.objects.filter(deployment__in=wanted):
+        if replica.name not in reached:
+            yield f"no calls are routed to {replica.name}, which is {replica.state} at “{replica.address}”"
     for route in Route.objects.select_related("deployment"):
         if not route.deployment.is_wanted:
             yield f"calls are routed to deployment {route.deployment_id}, which nobody wants"

@@ -1,6 +1,5 @@
 """Take away what carries our label on a target but belongs to no deployment of ours any more."""
 
-from collections import defaultdict
 from pathlib import Path
 
 import structlog
@@ -20,11 +19,11 @@ def clear_orphans() -> None:
     for target in Target.objects.filter(is_enabled=True):
         try:
             driver = open_driver(target_spec(target), Path(settings.SLIPWAY_HOME))
-            owned: dict[int, list[str]] = defaultdict(list)
-            for status in driver.list_owned(settings.SLIPWAY_INSTANCE):
-                owned[int(status.labels.get("deployment") or 0)].append(status.name)
-            for name in forgotten(dict(owned)):
-                log.warning("orphan_stopped", target=target.name, name=name)
-                driver.stop(name, drain_seconds=10.0)
+            seen = driver.list_owned(settings.SLIPWAY_INSTANCE)
+            owners = {status.name: int(status.labels.get("deployment") or 0) for status in seen}
+            for name in forgotten(owners):
+                if forgotten({name: owners[name]}):  # still: somebody may have wanted it again while others drained
+                    log.warning("orphan_stopped", target=target.name, name=name)
+                    driver.stop(name, drain_seconds=10.0)
         except ToolError as error:
             log.warning("target_away", target=target.name, error=str(error))

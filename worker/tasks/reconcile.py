@@ -75,6 +75,7 @@ def run_unwanted(deployment: Deployment, driver: Driver) -> None:
     if not observing.mark_draining(deployment):
         for name in seen:
             observing.note_log(name, driver.logs(name))
+            observing.hold(deployment)
             driver.stop(name, drain_seconds=10.0)
         seen = owned(deployment, driver)
     observing.finish_unwanted(deployment, is_gone=not seen)
@@ -85,7 +86,9 @@ def start_replica(deployment: Deployment, driver: Driver, row: Replica, before: 
         observing.open_step(deployment, "start")
     refuse_tampered(deployment)
     if before is not None:
+        observing.hold(deployment)
         driver.stop(row.name, drain_seconds=0.0)
+    observing.hold(deployment)
     status = driver.start(replica_spec(deployment, row))
     observing.note_started(deployment, row, status.address)
     if row.started_at is not None:
@@ -111,7 +114,7 @@ def probe(deployment: Deployment, driver: Driver, row: Replica, status: ReplicaS
     if ready and row.healthy_since is None:
         ready = answers_as_examined(deployment, driver, row, status.address)
     if ready is not None:
-        observing.note_probe(row, is_ready=ready)
+        observing.note_probe(row, address=status.address, is_ready=ready)
 
 
 def answers_as_examined(deployment: Deployment, driver: Driver, row: Replica, address: str) -> bool | None:
@@ -125,6 +128,7 @@ def answers_as_examined(deployment: Deployment, driver: Driver, row: Replica, ad
         return False
     except ToolError as error:
         observing.note_exit(row, kind=error.kind, reason=error.message.to_json(), log=error.log)
+        observing.hold(deployment)
         driver.stop(row.name, drain_seconds=0.0)
         return None
     observing.note_event(deployment, "golden", detail.to_json())
@@ -133,9 +137,10 @@ def answers_as_examined(deployment: Deployment, driver: Driver, row: Replica, ad
 
 def remove_replica(deployment: Deployment, driver: Driver, name: str) -> None:
     """Stop a replica that is wanted no more, once gateways had a look's time to forget it."""
-    row = Replica.objects.filter(deployment=deployment, name=name).first()
+    row = deployment.replica_set.filter(name=name).first()
     if row is not None and not observing.was_drained(row):
         return
+    observing.hold(deployment)
     driver.stop(name, drain_seconds=10.0)
     observing.note_removed(deployment, name)
 
