@@ -17,6 +17,7 @@ from tests.engines import require
 
 NOBODY = 65534
 ROOT = Path(__file__).resolve().parents[2]
+APP = "application"  # the role that the product signs in as: it may make databases' tables, and nothing else
 _TEMPLATE = "slipway_template"
 
 
@@ -46,11 +47,14 @@ class Cluster:
         return self.url(name)
 
     def create_with_tables(self, name: str) -> str:
-        """A new database in which every migration has run (once for all of them); its URL."""
+        """A new database of ``APP`` in which every migration has run (once for all of them); its URL."""
         if not self.psql(f"SELECT 1 FROM pg_database WHERE datname = '{_TEMPLATE}'"):
-            manage(self.create(_TEMPLATE), "migrate", "--verbosity", "0")
-            manage(self.url(_TEMPLATE), "createcachetable")
-        return self.create(name, template=_TEMPLATE)
+            self.psql(f"CREATE ROLE {APP} LOGIN")
+            self.create(_TEMPLATE, owner=APP)
+            manage(self.url(_TEMPLATE, APP), "migrate", "--verbosity", "0")
+            manage(self.url(_TEMPLATE, APP), "createcachetable")
+        self.create(name, template=_TEMPLATE, owner=APP)
+        return self.url(name, APP)
 
     def psql(self, statement: str, *, database: str = "postgres", user: str = "slipway") -> str:
         """What ``psql`` prints; CalledProcessError with its words when the server refuses."""
