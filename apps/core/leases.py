@@ -1,15 +1,20 @@
 """Work on a row by one worker at a time: a lease with a fencing number, judged by the database's clock alone."""
 
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any, TypeVar
 
 import structlog
-from django.db import models, transaction
+from django.db import DatabaseError, connection, models, transaction
 from django.db.models import F, Q, QuerySet
 from django.db.models.functions import Now
 from django.utils.translation import gettext as _
 
 from apps.core.errors import StateConflict
+
+log = structlog.get_logger(__name__)
 
 
 def request_id() -> str:
@@ -81,6 +86,35 @@ def forfeit(model: type[Row]) -> int:
 
 def renew(row: Leased, *, seconds: float) -> None:
     write(row, lease_until=Now() + timedelta(seconds=seconds))
+
+
+@contextmanager
+def kept(row: Leased, *, seconds: float) -> Iterator[None]:
+    """Renew the lease again and again for as long as the block runs, however long the world outside takes.
+
+    So a lease can be short, and a dead worker's work is soon another's. A worker that was overtaken hears of it at its
+    next write, not here.
+    """
+    is_over = threading.Event()
+    thread = threading.Thread(target=_keep_renewing, args=(row, seconds, is_over), name="lease", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        is_over.set()
+        thread.join()
+
+
+def _keep_renewing(row: Leased, seconds: float, is_over: threading.Event) -> None:
+    held = type(row)._default_manager.filter(pk=row.pk, fence=row.fence, lease_until__isnull=False)
+    while not is_over.wait(seconds / 3):
+        try:
+            if not held.update(lease_until=Now() + timedelta(seconds=seconds)):
+                break
+        except DatabaseError as error:
+            log.warning("lease_not_renewed", error=str(error))
+        finally:
+            connection.close()
 
 
 def release(row: Leased, *, due_in: float | None, **facts: Any) -> None:

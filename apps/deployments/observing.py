@@ -18,7 +18,7 @@ from apps.deployments.models import Deployment, Replica, Route, Step
 from apps.deployments.plan import FAILED_STARTS, Wanted, is_healthy, phase
 from apps.releases.selectors import current_subject
 
-LEASE_SECONDS = 60
+LEASE_SECONDS = 20  # kept up while a target takes its time, so that a dead worker's work is soon another's
 RETRY_SECONDS = 30.0  # at most, while a target does not answer: it is used again within a minute of its return
 BUSY_SECONDS = 0.5  # until the next look while something moves
 CALM_SECONDS = 10.0  # and when all is as wanted: what is removed by hand is back well within 30 s

@@ -19,7 +19,7 @@ from apps.releases.models import Build, Release, Review
 from apps.releases.selectors import current_subject, subject_of
 from apps.targets.models import WALLED_KINDS, Endpoint, Environment, Target
 
-BUILD_LEASE_SECONDS = 900
+BUILD_LEASE_SECONDS = 20  # kept up while it is built
 BUILD_ATTEMPTS = 3
 TIER_2_APPROVALS = 2
 

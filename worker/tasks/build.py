@@ -7,6 +7,7 @@ import structlog
 from celery import shared_task
 from django.conf import settings
 
+from apps.core import leases
 from apps.core.errors import DomainError, StateConflict
 from apps.library.models import VersionFile
 from apps.library.store import get_store
@@ -30,7 +31,9 @@ def build(pk: int) -> None:
         return
     kind, lines = BUILDER_OF_TARGET[row.release.target.kind], LiveLog(row)
     try:
-        finish(row, kind, run_builder(row, kind, lines), lines.text)
+        with leases.kept(row, seconds=releases.BUILD_LEASE_SECONDS):
+            result = run_builder(row, kind, lines)
+        finish(row, kind, result, lines.text)
     except ToolError as error:
         retry_in = None if error.permanent else RETRY_SECONDS
         fail(row, error.kind, error.message, lines.text_with(error.log), retry_in)

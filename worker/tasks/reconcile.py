@@ -7,6 +7,7 @@ import structlog
 from celery import shared_task
 from django.conf import settings
 
+from apps.core import leases
 from apps.core.errors import StateConflict
 from apps.deployments import observing
 from apps.deployments.models import Deployment, Replica
@@ -32,10 +33,11 @@ def reconcile(pk: int) -> None:
         return
     try:
         driver = open_driver(target_spec(deployment.target), Path(settings.SLIPWAY_HOME))
-        if deployment.is_wanted:
-            run_wanted(deployment, driver)
-        else:
-            run_unwanted(deployment, driver)
+        with leases.kept(deployment, seconds=observing.LEASE_SECONDS):
+            if deployment.is_wanted:
+                run_wanted(deployment, driver)
+            else:
+                run_unwanted(deployment, driver)
     except StateConflict:
         log.info("overtaken", deployment=pk)
     except ToolError as error:
