@@ -1,0 +1,1 @@
+"""The Swarm driver on a real cluster of two nodes, reached over TLS."""
