@@ -27,6 +27,7 @@ def read_settings(port: int) -> GatewaySettings:
         home=settings.SLIPWAY_HOME / "gateways" / f"{host}-{port}",
         peppers=settings.SLIPWAY_PEPPERS,
         internal_token=settings.SLIPWAY_INTERNAL_TOKEN,
+        redis_url=settings.SLIPWAY_REDIS_URL,
     )
 
 

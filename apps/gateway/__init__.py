@@ -8,6 +8,7 @@ A request goes through these rooms in this order:
 ``app``        one call from its head to its line in the books; ``calls`` holds it, and the watch that ends late ones
 ``requests``   what of the head matters, and the closed grammar of addresses
 ``admission``  who is calling, may they, and how often: keys, scopes, rates
+``sharing``    rates counted together with other gateways, where there is a Redis
 ``routing``    which deployment gets the call, and which of its replicas
 ``forwarding`` the exchange itself: buffered or streamed, tried again where that is safe
 ``upstream``   one kept-alive HTTP/1.1 connection to a replica

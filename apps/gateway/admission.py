@@ -3,11 +3,12 @@
 import math
 import time
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from ipaddress import ip_address
 
 from apps.core import keys as key_format
 from apps.gateway.refusals import Refusal, forbidden, not_found, too_many, unauthorized
+from apps.gateway.sharing import SharedRates, make_question
 from apps.gateway.tables import Key
 
 _MOST_ADDRESSES = 10_000
@@ -41,7 +42,7 @@ class TokenBucket:
 class Caller:
     """One key and what it is doing now; outlives the snapshots that the key is in."""
 
-    __slots__ = ("bucket", "in_flight", "key", "names", "used_at")
+    __slots__ = ("barred_until", "bucket", "in_flight", "key", "names", "question", "used_at")
 
     def __init__(self, key: Key, now: float) -> None:
         self.in_flight = 0
@@ -57,6 +58,8 @@ class Caller:
             # A hundredth of a minute's calls may come at once: more would let a minute hold more than its rate.
             burst = max(5.0, key.rate_per_minute / 100)
             self.bucket = TokenBucket(key.rate_per_minute, burst, now) if key.rate_per_minute else None
+            self.barred_until = -math.inf
+            self.question = make_question(key.id, key.rate_per_minute, burst) if key.rate_per_minute else b""
 
     def may_invoke(self, endpoint: str) -> bool:
         return endpoint in self.names or "*" in self.names
@@ -89,13 +92,20 @@ class Admission:
     178 random bits are not found by trying.
     """
 
-    def __init__(self, peppers: Sequence[bytes], failures_per_minute: int, in_flight_per_key: int) -> None:
+    def __init__(
+        self,
+        peppers: Sequence[bytes],
+        failures_per_minute: int,
+        in_flight_per_key: int,
+        shared: SharedRates | None = None,
+    ) -> None:
         self._peppers = peppers
         self._digester = key_format.Digester(peppers)
         self._callers: dict[str, Caller] = {}
         self._proven: dict[bytes, Caller] = {}  # by header, until the next snapshot; only right keys get in here
         self._failures = FailureLimit(failures_per_minute)
         self._in_flight_per_key = in_flight_per_key
+        self._shared = shared
 
     def replace_keys(self, keys: Mapping[str, Key]) -> None:
         """Serve exactly these keys from now on."""
@@ -131,14 +141,30 @@ class Admission:
         if not caller.may_invoke(endpoint):
             raise forbidden()
 
-    def take_turn(self, caller: Caller, now: float) -> None:
-        """Count one call against the key's rate; its number of calls in flight is for who makes the call to count."""
+    def take_turn(self, caller: Caller, now: float) -> Coroutine[None, None, None] | None:
+        """Count one call against the key's rate; its number of calls in flight is for who makes the call to count.
+
+        Where the rate is shared, what is returned has to be awaited: it refuses when all gateways together are above.
+        """
         if caller.in_flight >= self._in_flight_per_key:
             raise too_many("this key has too many calls in flight", "key_concurrency", 1)
-        wait = caller.bucket.take(now) if caller.bucket is not None else 0.0
         caller.used_at = now
-        if wait:
-            raise too_many("this key calls more often than its limit allows", "rate_limited", wait)
+        if caller.bucket is None:
+            return None
+        if self._shared is not None and self._shared.is_here:
+            return self._take_together(self._shared, caller, now)
+        _refuse_hasty(caller.bucket.take(now))
+        return None
+
+    async def _take_together(self, shared: SharedRates, caller: Caller, now: float) -> None:
+        """Ask Redis, though not while it is known to refuse; without an answer the bucket of our own decides."""
+        _refuse_hasty(caller.barred_until - now)
+        wait = await shared.take(caller.question)
+        if wait is None and caller.bucket is not None:
+            wait = caller.bucket.take(now)
+        elif wait:
+            caller.barred_until = now + wait
+        _refuse_hasty(wait or 0.0)
 
     def tell_used(self) -> dict[str, float]:
         """The keys used in the last two minutes, by id, with the time of their last use (seconds since 1970)."""
@@ -155,6 +181,11 @@ class Admission:
         caller = self._callers.get(parsed.key_id)
         is_right = self._digester.matches(parsed.secret, caller.key.digest if caller else None)
         return caller if is_right else None
+
+
+def _refuse_hasty(wait: float) -> None:
+    if wait > 0.0:
+        raise too_many("this key calls more often than its limit allows", "rate_limited", wait)
 
 
 def _group(client: str) -> str:

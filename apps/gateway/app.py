@@ -25,6 +25,7 @@ from apps.gateway.refusals import (
 )
 from apps.gateway.requests import Address, Head, read_address, read_head, read_request_id
 from apps.gateway.routing import Directory
+from apps.gateway.sharing import SharedRates
 from apps.gateway.tables import Snapshot
 from apps.gateway.upstream import ReplicaError
 
@@ -43,7 +44,12 @@ class Gateway:
         self._books = Books(settings.name, limits.window_seconds, limits.keep_windows_seconds)
         salt = hashlib.blake2b(settings.peppers[0], person=b"slipway routes").digest()
         self._directory = Directory(self._books, limits, salt)
-        self._admission = Admission(settings.peppers, limits.failures_per_minute, limits.in_flight_per_key)
+        self._shared: SharedRates | None = None
+        if settings.redis_url:
+            self._shared = SharedRates(settings.redis_url, limits.redis_seconds, self._events)
+        self._admission = Admission(
+            settings.peppers, limits.failures_per_minute, limits.in_flight_per_key, self._shared
+        )
         file = SnapshotFile(settings.home / "snapshot.json")
         self._refresher = Refresher(load, self._use, file, limits.refresh_seconds)
         self._internal = InternalPages(
@@ -99,9 +105,11 @@ class Gateway:
         call.meter = endpoint.own_meter
         if method != address.method:
             raise wrong_method(address.method)
-        self._admission.take_turn(caller, call.started)
+        turn = self._admission.take_turn(caller, call.started)
         caller.in_flight += 1
         try:
+            if turn is not None:
+                await turn
             await self._forwarder.forward(call, endpoint, address, head)
         except asyncio.CancelledError:
             if call.cut is not Phase.REPLICA:
@@ -190,7 +198,9 @@ class Gateway:
         self._settings.home.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._books.load(self._settings.home / "windows.json")
         await self._refresher.start()
-        work = (self._watch.run(), self._refresher.run(), self._close_windows(), self._tidy_connections())
+        work = [self._watch.run(), self._refresher.run(), self._close_windows(), self._tidy_connections()]
+        if self._shared is not None:
+            work.append(self._shared.run())
         return [asyncio.create_task(job) for job in work]
 
     async def _stop(self) -> None:
@@ -198,6 +208,8 @@ class Gateway:
         self._books.keep([encode_window(window) for window in self._books.close_windows()])
         await asyncio.to_thread(self._books.save, self._settings.home / "windows.json")
         self._refresher.close()
+        if self._shared is not None:
+            self._shared.close()
         for backend in self._directory.backends:
             backend.retire()
 

@@ -23,6 +23,7 @@ class Limits:
     in_flight: int = 4096
     in_flight_per_key: int = 256
     failures_per_minute: int = 20  # wrong keys from one address
+    redis_seconds: float = 0.05  # for an answer about a shared rate; after that the gateway decides alone
     refresh_seconds: float = 1.0
     window_seconds: int = 10
     keep_windows_seconds: float = 900.0
@@ -36,4 +37,5 @@ class GatewaySettings:
     home: Path  # a folder of its own: the last snapshot, and windows not yet collected
     peppers: Sequence[bytes] = field(repr=False)  # newest first; one that can change is looked at with each snapshot
     internal_token: str = field(repr=False)
+    redis_url: str = field(repr=False, default="")  # where gateways count their keys' rates together
     limits: Limits = Limits()

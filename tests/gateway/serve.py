@@ -1,11 +1,12 @@
 """A gateway process without a database: ``python -m tests.gateway.serve PORT HOME``.
 
 Its snapshot is ``HOME/source.json``, read anew every time; while that file is missing, "the database is away". Limits
-that a test wants otherwise stand in ``HOME/limits.json``.
+that a test wants otherwise stand in ``HOME/limits.json``, and a Redis to share rates by in ``SLIPWAY_REDIS_URL``.
 """
 
 import json
 import logging
+import os
 import sys
 from pathlib import Path
 
@@ -23,7 +24,8 @@ def main(port: int, home: Path) -> None:
     logging.basicConfig(level=logging.INFO)
     limits = Limits(**json.loads((home / "limits.json").read_text()))
     ClientConnection.limits = limits
-    settings = GatewaySettings(f"test:{port}", home / "gateway", [PEPPER], TOKEN, limits)
+    redis = os.environ.get("SLIPWAY_REDIS_URL", "")
+    settings = GatewaySettings(f"test:{port}", home / "gateway", [PEPPER], TOKEN, redis, limits)
     app = create_app(settings, lambda: from_json((home / "source.json").read_bytes()))
     make_server(app, "127.0.0.1", port).run()
 

@@ -6,10 +6,12 @@ from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
+import pytest
+
 from apps.core import keys
 from apps.gateway.admission import Admission, FailureLimit, TokenBucket
 from apps.gateway.tables import Key
-from tests.gateway.conftest import Gateway, wait_until
+from tests.gateway.conftest import Gateway, free_port, wait_until
 from tests.gateway.replicas import Stage, answer_after
 from tests.gateway.serve import PEPPER
 
@@ -134,3 +136,17 @@ def test_the_gateway_has_a_bounded_number_of_calls_in_flight(launch: Launch, sta
         assert [call.result().status for call in calls] == [200, 200]
 
     assert (refused.status, refused.headers["retry-after"]) == (503, "1")
+
+
+def test_a_redis_that_is_not_there_costs_a_call_nothing(
+    launch: Launch, stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SLIPWAY_REDIS_URL", f"redis://127.0.0.1:{free_port()}/0")
+    gateway = launch()
+    key, endpoint = gateway.make_key(rate_per_minute=60), gateway.make_endpoint(stage.add().as_replica())
+    gateway.publish()
+
+    statuses = [gateway.infer(endpoint, key).status for _ in range(7)]
+
+    assert statuses[:5] + statuses[-1:] == [200] * 5 + [429]  # by the bucket of its own
+    assert gateway.event("redis_away") == 1
