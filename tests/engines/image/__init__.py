@@ -1,0 +1,1 @@
+"""Images built by a real Docker engine, put together in a real registry, and run."""
