@@ -36,7 +36,8 @@ def record(
     """Append one entry and return it. Must be called inside the transaction of the change it tells of.
 
     ``before`` and ``after`` hold only what changed, as plain JSON values; never a secret. The project is taken from
-    the thing when it has one.
+    the thing when it has one. Whoever else records waits from here until the transaction ends, so rows that others
+    change too are to be changed before, or the two wait for each other.
     """
     if not connection.in_atomic_block:
         raise transaction.TransactionManagementError("record() outside the transaction of the change it tells of")

@@ -272,8 +272,8 @@ def _held(row: Replica) -> QuerySet[Replica]:
 def _is_wanted_otherwise(deployment: Deployment) -> bool:
     """Whether somebody has wanted something else since we read the row; then that is looked at next, and nothing else
     of this look is written. Until the transaction ends nobody can want anything else."""
-    rows = Deployment.objects.select_for_update().filter(pk=deployment.pk, generation=deployment.generation)
-    if rows.values_list("pk").first():
+    rows = Deployment.objects.select_for_update(no_key=True).filter(pk=deployment.pk)
+    if rows.filter(generation=deployment.generation).values_list("pk").first():
         return False
     leases.release(deployment, due_in=0.0, attempts=0)
     return True
@@ -324,11 +324,12 @@ def _go_live(deployment: Deployment) -> None:
     Route.objects.create(endpoint_id=deployment.endpoint_id, deployment=deployment, weight=100)
     leases.write(deployment, live_at=timezone.now())
     close_step(deployment, "route")
+    replaced = list(_older(deployment))
+    Deployment.objects.filter(pk__in=[older.pk for older in replaced]).update(
+        is_wanted=False, generation=F("generation") + 1, due_at=timezone.now(), updated_at=timezone.now()
+    )
     record(SYSTEM, "deployment.live", deployment, after={"release": deployment.release_id, "weight": 100})
-    for older in _older(deployment):
-        Deployment.objects.filter(pk=older.pk).update(
-            is_wanted=False, generation=F("generation") + 1, due_at=timezone.now(), updated_at=timezone.now()
-        )
+    for older in replaced:
         record(SYSTEM, "deployment.replaced", older, after={"by": deployment.pk})
         enqueue(Job.RECONCILE, older.pk)
 

@@ -41,7 +41,7 @@ def require_size(size: int) -> None:
 
 def require_room(project: Project, size: int) -> None:
     """Refuse what the project's quota does not hold. Exact inside a transaction: the project's row is locked."""
-    quota = Project.objects.select_for_update().values_list("quota_bytes", flat=True).get(pk=project.pk)
+    quota = Project.objects.select_for_update(no_key=True).values_list("quota_bytes", flat=True).get(pk=project.pk)
     free = max(quota - used_bytes(project), 0)
     if size > free:
         raise Invalid(

@@ -57,6 +57,7 @@ def propose(
     )
     record(actor, "release.proposed", release, after=_facts(release), note=note)
     if not release.approvals_required:
+        advance(release, Release.State.APPROVED, decided_at=timezone.now())
         _finish_review(SYSTEM, release)
     return release
 
@@ -66,9 +67,12 @@ def approve(*, actor: Actor, release: Release, subject: str, note: str = "") -> 
     """Record one approval of the subject that was shown; the last one needed sends the release to be built."""
     actor.require_fresh()
     _review(actor, release, subject, Review.Decision.APPROVE, note)
-    record(actor, "release.approved", release, after={"subject": release.subject}, note=note)
     given = release.reviews.filter(decision=Review.Decision.APPROVE, subject=release.subject).count()
-    if given >= release.approvals_required:
+    is_last = given >= release.approvals_required
+    if is_last:
+        advance(release, Release.State.APPROVED, decided_at=timezone.now())
+    record(actor, "release.approved", release, after={"subject": release.subject}, note=note)
+    if is_last:
         _finish_review(actor, release)
     return release
 
@@ -229,7 +233,8 @@ def expire_releases() -> int:
 def _review(actor: Actor, release: Release, subject: str, decision: str, note: str) -> None:
     actor.require("release.review", release.project)
     refuse_author(actor, release)
-    release.refresh_from_db()
+    one_at_a_time = Release.objects.select_for_update(no_key=True)
+    release.refresh_from_db(from_queryset=one_at_a_time)
     if release.state != Release.State.IN_REVIEW:
         raise StateConflict(
             _("This release is %(state)s already; nothing is left to decide.") % {"state": release.get_state_display()}
@@ -265,7 +270,6 @@ def refuse_author(actor: Actor, release: Release) -> None:
 
 
 def _finish_review(actor: Actor, release: Release) -> None:
-    advance(release, Release.State.APPROVED, decided_at=timezone.now())
     record(actor, "release.cleared", release, before={"state": "in_review"}, after={"state": "approved"})
     _queue_build(release)
 

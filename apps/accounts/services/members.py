@@ -77,7 +77,7 @@ def refuse_role(role: str) -> None:
 
 def _keep_an_administrator(membership: Membership) -> None:
     """Refuse to take the role from the last one. Locks the project, so that two cannot leave at the same moment."""
-    Project.objects.select_for_update().get(pk=membership.project_id)
+    Project.objects.select_for_update(no_key=True).get(pk=membership.project_id)
     others = Membership.objects.filter(project=membership.project_id, role=ADMINISTRATOR).exclude(pk=membership.pk)
     if membership.role == ADMINISTRATOR and not others.exists():
         raise StateConflict(

@@ -25,7 +25,7 @@ def edit_card(*, actor: Actor, version: ModelVersion, card: str, base: int) -> C
     """
     actor.require("model.edit", version.project)
     card = _checked(card)
-    locked = ModelVersion.objects.select_for_update().get(pk=version.pk)
+    locked = ModelVersion.objects.select_for_update(no_key=True).get(pk=version.pk)
     last = _last_revision(locked)
     if last.number != base:
         raise StateConflict(

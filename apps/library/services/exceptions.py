@@ -74,10 +74,12 @@ def revoke_exception(*, actor: Actor, exception: SafetyException, note: str = ""
     """Take an exception back: the version is retired and none of its releases can be started any more."""
     actor.require("exception.grant", exception.project)
     advance(exception, State.REVOKED, revoked_by_id=actor.user_id)
-    record(actor, "exception.revoked", exception, before={"state": "granted"}, after={"state": "revoked"}, note=note)
     version = ModelVersion.objects.select_related("model__project").get(pk=exception.version_id)
-    if version.state == ModelVersion.State.READY and version.tier == 2:
+    is_retired = version.state == ModelVersion.State.READY and version.tier == 2
+    if is_retired:
         advance(version, ModelVersion.State.RETIRED)
+    record(actor, "exception.revoked", exception, before={"state": "granted"}, after={"state": "revoked"}, note=note)
+    if is_retired:
         record(actor, "version.retired", version, before={"state": "ready"}, after={"state": "retired"}, note=note)
     return exception
 
@@ -156,9 +158,9 @@ def refuse_author(actor: Actor, exception: SafetyException) -> None:
 
 def _grant(actor: Actor, exception: SafetyException) -> None:
     advance(exception, State.GRANTED, decided_at=timezone.now())
-    record(actor, "exception.granted", exception, before={"state": "asked"}, after=_terms(exception))
     version = ModelVersion.objects.select_related("model__project").get(pk=exception.version_id)
     advance(version, ModelVersion.State.UPLOADED, attempts=0, due_at=Now())
+    record(actor, "exception.granted", exception, before={"state": "asked"}, after=_terms(exception))
     enqueue(Job.EXAMINE, version.pk)
 
 

@@ -27,7 +27,8 @@ from apps.library.services.uploads import StoredFile
 from apps.library.store import get_store
 
 _LAST_NUMBER = Prepared(
-    lambda model: MLModel.objects.select_for_update().filter(pk=model).order_by().values_list("last_number"), model=0
+    lambda model: MLModel.objects.select_for_update(no_key=True).filter(pk=model).order_by().values_list("last_number"),
+    model=0,
 )
 _HIGHEST = Prepared(
     lambda model: ModelVersion.objects.filter(model_id=model).order_by("-number").values_list("number")[:1], model=0
