@@ -21,6 +21,7 @@ PROGRAMS = {
     "rabbitmq": ("rabbitmq-server",),
     "redis": ("redis-server",),
     "swift": ("swift-proxy-server",),
+    "memcached": ("memcached",),
 }
 _POSTGRESQL = sorted(map(str, Path("/usr/lib/postgresql").glob("*/bin")), reverse=True)
 FOLDERS = ["/usr/sbin", "/sbin", "/usr/local/bin", *_POSTGRESQL]
