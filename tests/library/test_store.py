@@ -7,13 +7,11 @@ import os
 from pathlib import Path
 
 import pytest
-from boto3.s3.transfer import TransferConfig
 from botocore.exceptions import ClientError, EndpointConnectionError
 
 from apps.core.errors import Missing, StateConflict, Unavailable
 from apps.library import partial
-from apps.library.store import DamagedArtifact, Store, multipart, open_store, tally
-from apps.library.store import bucket as bucket_store
+from apps.library.store import DamagedArtifact, Store, copying, multipart, open_store, tally
 from apps.library.store.base import key_of
 
 DATA = b"weights" * 1000
@@ -217,7 +215,7 @@ def test_a_tail_of_other_parts_is_never_glued_on(bucket: Store, small_parts: Non
     bucket.discard("one")
 
 
-@pytest.mark.parametrize("broken", ["complete_multipart_upload", "copy", "upload_part"])
+@pytest.mark.parametrize("broken", ["complete_multipart_upload", "copy_object", "upload_part"])
 def test_a_bucket_that_fails_on_the_way_is_asked_again_later(
     bucket: Store, small_parts: None, broken: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -244,8 +242,7 @@ def test_a_part_that_somebody_else_replaced_is_noticed(bucket: Store, small_part
 def test_what_one_call_cannot_copy_is_copied_in_parts(
     bucket: Store, small_parts: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    by_fives = TransferConfig(multipart_threshold=FIVE, multipart_chunksize=FIVE)
-    monkeypatch.setattr(bucket_store, "_COPY", by_fives)
+    monkeypatch.setattr(copying, "PART", FIVE)
     feed(bucket, "one", 11)
     digest = finish(bucket, "one")
     assert digest == hashlib.sha256(BLOCK * 11).hexdigest()

@@ -17,7 +17,7 @@ from django.utils.translation import gettext as _
 
 from apps.core.errors import Missing, Unavailable
 from apps.library import partial
-from apps.library.store import tally
+from apps.library.store import copying, tally
 from apps.library.store.base import (
     Draft,
     Kept,
@@ -33,7 +33,6 @@ from apps.library.store.base import (
 from apps.library.store.multipart import PART, BucketDraft
 
 _TRANSFER = TransferConfig(multipart_threshold=PART, multipart_chunksize=PART, max_concurrency=4)
-_COPY = TransferConfig(multipart_threshold=256 << 20, multipart_chunksize=256 << 20)  # many short calls, side by side
 _TIMES = Config(connect_timeout=5, read_timeout=60, retries={"mode": "standard", "max_attempts": 4})
 _INCOMING = "incoming/"
 
@@ -157,8 +156,7 @@ class BucketStore(Store):
     def name_incoming(self, name: str, stored: Stored) -> None:
         """Copy a whole draft to its digest, within the bucket."""
         if not self.exists(stored.sha256):
-            source = {"Bucket": self.bucket, "Key": self.incoming(name)}
-            self.client.copy(source, self.bucket, self._key(stored.sha256), Config=_COPY)
+            copying.copy(self.client, self.bucket, self.incoming(name), self._key(stored.sha256), stored.size)
 
     @contextmanager
     def answers(self, what: str) -> Iterator[None]:

@@ -1,0 +1,92 @@
+"""The promises of the artifact store on a real S3 service, where the usual run has a stand-in."""
+
+import hashlib
+import os
+from collections.abc import Iterator
+from contextlib import suppress
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from botocore.exceptions import ClientError
+
+from apps.core.errors import Missing, Unavailable
+from apps.library.store import Store, multipart, open_store
+from tests.engines import buckets
+from tests.engines.buckets import S3
+from tests.library.conftest import own_disk  # noqa: F401 - a fixture
+from tests.library.test_store import *  # noqa: F403 - the whole suite, on the store below
+
+
+@pytest.fixture(scope="module")
+def service() -> Iterator[S3]:
+    with buckets.serve() as running:
+        yield running
+
+
+@pytest.fixture
+def bucket(service: S3, monkeypatch: pytest.MonkeyPatch) -> Store:
+    """An empty bucket, as a process finds it by its environment."""
+    for name, value in service.settings().items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)  # it remembers the keys of others
+    empty(service)
+    open_store.cache_clear()
+    return open_store(os.environ["SLIPWAY_STORE_URL"])
+
+
+@pytest.fixture
+def store(bucket: Store) -> Store:
+    return bucket
+
+
+def empty(service: S3) -> None:
+    client: Any = service.client()
+    with suppress(ClientError):
+        client.create_bucket(Bucket="models")
+    for session in client.list_multipart_uploads(Bucket="models").get("Uploads", []):
+        client.abort_multipart_upload(Bucket="models", Key=session["Key"], UploadId=session["UploadId"])
+    for found in client.list_objects_v2(Bucket="models").get("Contents", []):
+        client.delete_object(Bucket="models", Key=found["Key"])
+
+
+def test_a_service_that_is_away_is_unavailable_and_nothing_is_lost(
+    service: S3, bucket: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = os.urandom(multipart.PART + 1)
+    with bucket.draft("one", len(data)) as draft:
+        draft.append(data[: multipart.PART])
+        draft.flush()
+    service.stop()
+    try:
+        with pytest.raises(Unavailable), bucket.draft("one", len(data)):
+            pass
+        with pytest.raises(Unavailable):
+            bucket.put(BytesIO(data))
+    finally:
+        service.start()
+    with bucket.draft("one", len(data)) as draft:
+        assert draft.end == multipart.PART
+        draft.append(data[multipart.PART :])
+        draft.flush()
+        stored = draft.seal()
+        draft.publish(stored)
+    bucket.discard("one")
+    assert stored.sha256 == hashlib.sha256(data).hexdigest()
+    assert bucket.fetch_verified(stored.sha256, tmp_path).read_bytes() == data
+
+
+def test_wrong_keys_are_told(bucket: Store, service: S3, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "guessed")
+    monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
+    open_store.cache_clear()
+    with pytest.raises(Unavailable, match="Forbidden"):
+        open_store("s3://models/team").put(BytesIO(b"weights"))
+    open_store.cache_clear()
+
+
+def test_what_is_not_there_is_missing(bucket: Store, tmp_path: Path) -> None:
+    with pytest.raises(Missing):
+        bucket.fetch("0" * 64, tmp_path)
