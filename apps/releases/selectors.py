@@ -38,7 +38,7 @@ def releases(actor: Actor, project: Project) -> QuerySet[Release]:
         )
         .prefetch_related(
             Prefetch("reviews", Review.objects.select_related("reviewer")),
-            Prefetch("builds", Build.objects.order_by("-id")),
+            Prefetch("builds", Build.objects.defer("attachments", "log").order_by("-id")),  # large, and not for lists
         )
         .annotate(approvals=Count("reviews", filter=Q(reviews__decision="approve"), distinct=True))
         .order_by("-pk")  # grouping has dropped the model's own order
@@ -95,6 +95,13 @@ def current_subject(release: Release) -> str:
     endpoint = Endpoint.objects.get(pk=release.endpoint_id)
     target = Target.objects.get(pk=release.target_id)
     return subject_of(version, endpoint, target, release.options)
+
+
+def get_build(release: Release, pk: int) -> Build:
+    build = release.builds.filter(pk=pk).first()
+    if build is None:
+        raise Missing(_("This release has no build #%(pk)s.") % {"pk": pk})
+    return build
 
 
 def last_build(release: Release) -> Build | None:

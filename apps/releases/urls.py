@@ -2,6 +2,7 @@ from django.urls import URLPattern, path
 
 from apps.releases import api as calls
 from apps.releases import views
+from apps.releases.attachments import FILES
 
 pages: list[URLPattern] = [  # under /p/<project>/
     path("releases/", views.releases, name="releases"),
@@ -11,6 +12,10 @@ pages: list[URLPattern] = [  # under /p/<project>/
     path("releases/<int:pk>/reject/", views.decide, {"decision": "reject"}, name="reject"),
     path("releases/<int:pk>/withdraw/", views.withdraw, name="withdraw"),
     path("releases/<int:pk>/build/", views.retry_build, name="retry_build"),
+    *[
+        path(f"releases/<int:pk>/builds/<int:build>/{part}/", views.attachment, {"part": part}, name=f"build_{part}")
+        for part in FILES
+    ],
 ]
 _release = "projects/<slug:project>/releases/<int:pk>/"
 api: list[URLPattern] = [  # under /api/v1/

@@ -14,6 +14,7 @@ from apps.core.pages import render_page
 from apps.core.web import PageRequest
 from apps.library.evidence import kind_of
 from apps.releases import selectors, services
+from apps.releases.attachments import FILES, open_file
 from apps.releases.forms import DecisionForm, ProposalForm
 from apps.releases.models import Release
 from apps.releases.policy import policy_of
@@ -90,6 +91,19 @@ def retry_build(request: PageRequest, project: str, pk: int) -> HttpResponse:
     room, row = _find(request, project, pk)
     services.retry_build(actor=request.actor, release=row)
     return redirect("releases:release", project=room.slug, pk=pk)
+
+
+@require_GET
+def attachment(request: PageRequest, project: str, pk: int, build: int, part: str) -> HttpResponse:
+    """A file that a build left: bill of materials, provenance, the keys it is signed with, or its log."""
+    _room, row = _find(request, project, pk)
+    text = open_file(selectors.get_build(row, build), part)
+    name, kind = FILES[part]
+    headers = {
+        "Content-Disposition": f'attachment; filename="release-{pk}-{name}"',
+        "X-Content-Type-Options": "nosniff",
+    }
+    return HttpResponse(text, content_type=kind, headers=headers)
 
 
 def _find(request: PageRequest, project: str, pk: int) -> tuple[Project, Release]:

@@ -15,7 +15,7 @@ from apps.library.models import Artifact, Check, ModelVersion, SafetyException, 
 from apps.monitoring import services as monitoring
 from apps.monitoring.models import Alert, AlertRule
 from apps.releases import services as releases
-from apps.releases.models import Release
+from apps.releases.models import Build, Release
 from tests import world
 from tests.cast import Cast
 from tests.monitoring.traffic import serving
@@ -65,6 +65,7 @@ def furnish(cast: Cast) -> Furniture:
         "library_api:exception": {"pk": exception.pk},
         **{f"{place}:{verb}_exception": {"pk": exception.pk} for place in PLACES for verb in VERBS},
         "releases": release,
+        "releases:build_": {"pk": deployment.release_id, "build": attach(deployment.build).pk},
         "deployments": {"pk": deployment.pk},
         "deployments:start_release": release,
         "deployments:release": release,
@@ -77,6 +78,13 @@ def furnish(cast: Cast) -> Furniture:
         "monitoring:channel": {"pk": channel.pk},
     }
     return Furniture(places, write_bodies(waiting, deployment) | exception_bodies(exception))
+
+
+def attach(build: Build) -> Build:
+    """What a build leaves that made an image."""
+    build.attachments, build.log = {"sbom": {"components": []}, "provenance": {"payload": ""}}, "step lock"
+    build.save()
+    return build
 
 
 def write_bodies(waiting: Release, deployment: Deployment) -> dict[str, dict[str, Any]]:

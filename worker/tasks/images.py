@@ -46,7 +46,7 @@ def refuse_tampered(deployment: Deployment) -> None:
     if build.builder != IMAGE:
         return
     verify(
-        build.attachments,
+        build.attachments or {},
         location=build.location,
         digest=build.digest,
         subject=deployment.release.subject,

@@ -9,6 +9,7 @@ from apps.core.web import PageRequest
 from apps.deployments import selectors
 from apps.deployments.timeline import is_moving, timeline, total_seconds
 from apps.library.selectors import get_model, get_version
+from apps.releases.attachments import tell
 from apps.releases.difference import differences
 from apps.releases.selectors import get_release, last_build
 
@@ -46,6 +47,7 @@ def release_progress(request: PageRequest, project: str, pk: int) -> HttpRespons
         "lines": lines,
         "total": total_seconds(lines),
         "moving": is_moving(build, row),
+        "told": tell(build),
     }
     return render_page(request, "deployments/_progress.html", context)
 
