@@ -2,54 +2,22 @@
 
 import hashlib
 import os
-from collections.abc import Iterator
-from contextlib import suppress
 from io import BytesIO
 from pathlib import Path
-from typing import Any
 
 import boto3
 import pytest
-from botocore.exceptions import ClientError
 
 from apps.core.errors import Missing, Unavailable
 from apps.library.store import Store, multipart, open_store
-from tests.engines import buckets
 from tests.engines.buckets import S3
 from tests.library.conftest import own_disk  # noqa: F401 - a fixture
 from tests.library.test_store import *  # noqa: F403 - the whole suite, on the store below
 
 
-@pytest.fixture(scope="module")
-def service() -> Iterator[S3]:
-    with buckets.serve() as running:
-        yield running
-
-
-@pytest.fixture
-def bucket(service: S3, monkeypatch: pytest.MonkeyPatch) -> Store:
-    """An empty bucket, as a process finds it by its environment."""
-    for name, value in service.settings().items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)  # it remembers the keys of others
-    empty(service)
-    open_store.cache_clear()
-    return open_store(os.environ["SLIPWAY_STORE_URL"])
-
-
 @pytest.fixture
 def store(bucket: Store) -> Store:
     return bucket
-
-
-def empty(service: S3) -> None:
-    client: Any = service.client()
-    with suppress(ClientError):
-        client.create_bucket(Bucket="models")
-    for session in client.list_multipart_uploads(Bucket="models").get("Uploads", []):
-        client.abort_multipart_upload(Bucket="models", Key=session["Key"], UploadId=session["UploadId"])
-    for found in client.list_objects_v2(Bucket="models").get("Contents", []):
-        client.delete_object(Bucket="models", Key=found["Key"])
 
 
 def test_a_service_that_is_away_is_unavailable_and_nothing_is_lost(
