@@ -13,6 +13,8 @@ from apps.releases.models import Build, Release
 from apps.targets.models import Endpoint
 from apps.targets.selectors import endpoints
 
+LARGE = ("build__attachments", "build__log")  # of a deployment's build, and no list shows them
+
 
 def get_deployment(actor: Actor, project: Project, pk: int) -> Deployment:
     found = deployments(actor, project).filter(pk=pk).first()
@@ -27,6 +29,7 @@ def deployments(actor: Actor, project: Project) -> QuerySet[Deployment]:
         Deployment.objects.visible_to(actor)
         .filter(project=project)
         .select_related("project", "endpoint", "release__version__model", "build", "target", "started_by")
+        .defer(*LARGE)
         .prefetch_related("replica_set", "routes")
         .annotate(ready=Count("replica_set", filter=Q(replica_set__state="running"), distinct=True))
         .order_by("-pk")  # grouping has dropped the model's own order
@@ -81,7 +84,7 @@ def due_starts() -> QuerySet[Release]:
             deployments__isnull=True,
             builds__in=built,
         )
-        .prefetch_related(Prefetch("builds", built))
+        .prefetch_related(Prefetch("builds", built.defer("attachments", "log")))
         .distinct()
     )
 
@@ -95,7 +98,7 @@ def current(endpoint: Endpoint) -> Deployment | None:
     rows = Deployment.objects.filter(endpoint=endpoint).select_related(
         "project", "endpoint", "release__version__model", "build", "target", "started_by"
     )
-    return rows.order_by("-is_wanted", "-pk").first()
+    return rows.defer(*LARGE).order_by("-is_wanted", "-pk").first()
 
 
 def running(endpoint: Endpoint) -> list[Deployment]:
@@ -201,6 +204,7 @@ def endpoint_state(endpoint: Endpoint) -> str:
 
 
 def _good(endpoint: Endpoint) -> QuerySet[Deployment]:
-    return Deployment.objects.filter(
+    rows = Deployment.objects.filter(
         endpoint=endpoint, live_at__isnull=False, release__state=Release.State.APPROVED, build__state=Build.State.DONE
-    ).select_related("release__version__model", "build", "target")
+    )
+    return rows.select_related("release__version__model", "build", "target").defer(*LARGE)

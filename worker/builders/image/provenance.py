@@ -24,6 +24,17 @@ PAYLOAD_TYPE = "application/vnd.in-toto+json"
 STATEMENT = "https://in-toto.io/Statement/v1"
 PREDICATE = "https://slsa.dev/provenance/v1"
 BUILD_TYPE = "urn:slipway:build:image:v1"
+_NO_ENVELOPE = gettext_noop(
+    "The image has no provenance that could be read: it is not a DSSE envelope. Nothing is started. Build the release"
+    " again."
+)
+_NOT_OURS = gettext_noop(
+    "The provenance of the image is not signed by a key of this installation, or was changed since. Nothing is started."
+    " Find out who can write to the database, then build the release again."
+)
+_NO_STATEMENT = gettext_noop(
+    "What is signed for the image is not an in-toto statement. Nothing is started. Build the release again."
+)
 
 
 def make_statement(
@@ -73,13 +84,13 @@ def open_envelope(envelope: Any, seeds: Sequence[bytes]) -> Json:
         payload = base64.b64decode(envelope["payload"], validate=True)
         signatures = [base64.b64decode(one["sig"], validate=True) for one in envelope["signatures"]]
     except (KeyError, TypeError, ValueError, binascii.Error):
-        raise refuse(gettext_noop("it is not a DSSE envelope")) from None
+        raise refuse(_NO_ENVELOPE) from None
     signed = _encoding(payload_type, payload)
     keys = [Ed25519PrivateKey.from_private_bytes(seed).public_key() for seed in seeds]
     if not any(_is_signed(signed, signature, key) for signature in signatures for key in keys):
-        raise refuse(gettext_noop("no key of this installation has signed it as it is"))
+        raise refuse(_NOT_OURS)
     if payload_type != PAYLOAD_TYPE:
-        raise refuse(gettext_noop("it is not an in-toto statement"))
+        raise refuse(_NO_STATEMENT)
     statement: Json = json.loads(payload)
     return statement
 
@@ -95,11 +106,9 @@ def public_key(seed: bytes) -> str:
     return key.public_bytes(serialization.Encoding.PEM, form).decode()
 
 
-def refuse(reason: str) -> ToolError:
-    words = gettext_noop(
-        "The provenance of this image cannot be trusted: %(reason)s. Nothing is started. Build the release again."
-    )
-    return ToolError(Message(words, {"reason": reason}), kind="provenance_invalid", permanent=True)
+def refuse(words: str) -> ToolError:
+    """The error that keeps an image from being started, in a sentence of its own for each cause."""
+    return ToolError(Message(words), kind="provenance_invalid", permanent=True)
 
 
 def _encoding(payload_type: str, payload: bytes) -> bytes:

@@ -69,7 +69,7 @@ def _compress(source: IO[bytes], scratch: IO[bytes], diff_id: str) -> Blob:
         size += _put(gzip.compress(chunk), scratch, packed)
     size += _put(gzip.flush(), scratch, packed)
     if f"sha256:{plain.hexdigest()}" != diff_id:
-        raise _refuse(gettext_noop("a layer's bytes are not those that its name promises"))
+        raise _refuse(f"a layer's bytes are not {diff_id}")
     return Blob(f"sha256:{packed.hexdigest()}", size, lambda: _from_start(scratch))
 
 

@@ -12,6 +12,12 @@ import requests
 from worker.errors import ToolError
 from worker.specs import Message, RegistryAccess, gettext_noop
 
+_NO_TOKEN = gettext_noop(
+    "%(place)s gives no token for the registry: %(reason)s. Check the user and the password in SLIPWAY_REGISTRY_URL."
+)
+_PLAIN = gettext_noop(
+    "The registry sends us to %(place)s for a token, where the password would go over plain HTTP. It was not sent."
+)
 _PARAMETER = re.compile(r'(\w+)="([^"]*)"')
 
 
@@ -35,7 +41,7 @@ def _basic(access: RegistryAccess) -> str:
 def _fetch_token(wanted: dict[str, str], access: RegistryAccess, session: requests.Session, timeout: float) -> str:
     realm = wanted.get("realm", "")
     if urlsplit(realm).scheme != "https" and urlsplit(access.url).scheme == "https":
-        raise _denied(urlsplit(realm).netloc, gettext_noop("it would take the password over plain HTTP"))
+        raise _denied(_PLAIN, urlsplit(realm).netloc)
     answer = session.get(
         realm,
         params=[("service", wanted.get("service", "")), *(("scope", scope) for scope in _scopes(wanted))],
@@ -46,7 +52,7 @@ def _fetch_token(wanted: dict[str, str], access: RegistryAccess, session: reques
     )
     token = _token_in(answer)
     if not token:
-        raise _denied(urlsplit(realm).netloc, f"{answer.status_code} {answer.reason}")
+        raise _denied(_NO_TOKEN, urlsplit(realm).netloc, f"{answer.status_code} {answer.reason}")
     return token
 
 
@@ -64,7 +70,6 @@ def _token_in(answer: requests.Response) -> str:
         return ""
 
 
-def _denied(place: str, reason: str) -> ToolError:
-    words = gettext_noop("%(place)s gives no token for the registry: %(reason)s. Check SLIPWAY_REGISTRY_URL.")
+def _denied(words: str, place: str, reason: str = "") -> ToolError:
     params = {"place": place, "reason": reason}
     return ToolError(Message(words, params), kind="registry_denied", permanent=True)

@@ -10,6 +10,20 @@ from worker.builders.image.provenance import PREDICATE, STATEMENT, open_envelope
 from worker.errors import ToolError
 from worker.specs import Message, RegistryAccess, gettext_noop
 
+_NOT_A_BUILD = gettext_noop(
+    "What is signed for the image does not say how it was built. Nothing is started. Build the release again."
+)
+_OTHER_IMAGE = gettext_noop(
+    "The provenance speaks of another image than the one to be started. Nothing is started. Build the release again."
+)
+_OTHER_SUBJECT = gettext_noop(
+    "The image was built for another subject than the one that was approved. Nothing is started. Build the release"
+    " again."
+)
+_OTHER_PARTS = gettext_noop(
+    "The image's bill of materials is not the one that was signed. Nothing is started. Build the release again."
+)
+
 
 def verify(attachments: Mapping[str, Any], *, location: str, digest: str, subject: str, keys: Sequence[bytes]) -> None:
     """Hold what a build left beside its image against the image and against what was approved; needs no network.
@@ -18,15 +32,15 @@ def verify(attachments: Mapping[str, Any], *, location: str, digest: str, subjec
     """
     statement = open_envelope(attachments.get("provenance"), keys)
     if statement.get("_type") != STATEMENT or statement.get("predicateType") != PREDICATE:
-        raise refuse(gettext_noop("it states something else than how an image was built"))
+        raise refuse(_NOT_A_BUILD)
     said = statement["subject"][0]
     if f"sha256:{said['digest']['sha256']}" != digest or location != f"{said['name']}@{digest}":
-        raise refuse(gettext_noop("it speaks of another image than the one to be started"))
+        raise refuse(_OTHER_IMAGE)
     predicate = statement["predicate"]
     if predicate["buildDefinition"]["externalParameters"].get("subject") != subject:
-        raise refuse(gettext_noop("it speaks of another subject than the one that was approved"))
+        raise refuse(_OTHER_SUBJECT)
     if predicate["runDetails"]["byproducts"][0]["digest"]["sha256"] != _digest(attachments.get("sbom")):
-        raise refuse(gettext_noop("the bill of materials is not the one that it was signed with"))
+        raise refuse(_OTHER_PARTS)
 
 
 def verify_stored(access: RegistryAccess, location: str) -> None:
