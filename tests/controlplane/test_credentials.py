@@ -39,7 +39,7 @@ def test_registry_certificate_can_be_trusted_by_itself(tmp_path: Path) -> None:
     make_all(tmp_path, "images.example.com")
     context = ssl.create_default_context(cafile=str(tmp_path / "registry_ca"))
     (authority,) = context.get_ca_certs()
-    assert (("DNS", "images.example.com"),) == authority["subjectAltName"]
+    assert authority["subjectAltName"] == (("DNS", "images.example.com"),)
     ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(
         tmp_path / "registry_certificate", tmp_path / "registry_key"
     )

@@ -17,6 +17,7 @@ PROGRAMS = {
     "wrk": ("wrk",),
     "docker": ("dockerd",),
     "debootstrap": ("debootstrap",),
+    "docker-compose": ("docker-compose",),
     "docker-registry": ("docker-registry",),
     "rabbitmq": ("rabbitmq-server",),
     "redis": ("redis-server",),
