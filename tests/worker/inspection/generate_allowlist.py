@@ -8,8 +8,8 @@ Every estimator of ``all_estimators()`` is fitted on toy data: as it is on all t
 of its worded options on two, inside a pipeline with a column transformer, and in searches; so are splitters, kernels
 and scorers. Each is saved with pickle protocols 2 to 5 and with joblib, and the inert machine writes down which names
 occur and what is done with them. ``REVIEWED`` adds what people are known to use and toy data does not show. ``judge``
-leaves out what is not from the few known packages, or is one of ``allowlist.NEVER``. The models of ``zoo`` have no part in it:
-they measure how well the list fits what it was not made from.
+leaves out what is not from the few known packages, or is one of ``allowlist.NEVER``. The models of ``zoo`` have no
+part in it: they measure how well the list fits what it was not made from.
 """
 
 import io

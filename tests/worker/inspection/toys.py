@@ -1,4 +1,4 @@
-"""Every scikit-learn estimator fitted on toy data, in four ways: bare, on two words, over a mixed table, in a grid search."""
+"""Every scikit-learn estimator fitted on toy data, in four ways: bare, on two words, over a table, in a search."""
 
 import warnings
 from collections.abc import Callable, Iterator
@@ -48,7 +48,7 @@ def bare(cls: Make) -> Fitted | None:
 
 
 def of_two_words(cls: Make) -> Fitted | None:
-    """A classifier of two classes that are words, which many treat apart from three; none for what does not classify."""
+    """A classifier of two classes that are words, which many treat apart from three; none for others."""
     rows, answers = np.abs(zoo.X), np.array(["no", "yes"])[zoo.Y % 2]
     made = (model for model in _made(cls) if is_classifier(model))
     return next((found for model in made for found in _tried(model, iter([(rows, answers)]))), None)
