@@ -6,8 +6,8 @@ from typing import Any
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models.functions import Now
 from django.utils import timezone
+from django.utils.translation import gettext_noop
 
 from apps.audit.services import record
 from apps.core.actors import SYSTEM
@@ -21,6 +21,10 @@ LEASE_SECONDS = 60
 #: Seconds to wait after each failed try; after one more there is no other. About five hours in all.
 BACKOFF = (10, 30, 120, 600, 1800, 3600, 10800)
 MOST_TRIES = len(BACKOFF) + 1
+_LOST = {
+    "text": gettext_noop("The worker was lost %(tries)d times in a row while it delivered this."),
+    "params": {"tries": MOST_TRIES},
+}
 
 
 def queue(
@@ -50,9 +54,14 @@ def queue(
 
 
 def begin_delivery(pk: int) -> Delivery | None:
-    """The delivery under a lease; None when it is not due, done, or in other hands."""
-    delivery = take(Delivery, pk, seconds=LEASE_SECONDS, state=Delivery.State.QUEUED, due_at__lte=Now())
-    return Delivery.objects.select_related("channel__project").get(pk=pk) if delivery else None
+    """The delivery under a lease; None when it is done, or in other hands. One that kills its workers is given up."""
+    delivery = take(Delivery, pk, seconds=LEASE_SECONDS, state=Delivery.State.QUEUED)
+    if delivery is None:
+        return None
+    if delivery.attempts > MOST_TRIES:
+        fail_delivery(delivery, failure=_LOST, seconds=0.0, permanent=True)
+        return None
+    return Delivery.objects.select_related("channel__project").get(pk=pk)
 
 
 def channel_secrets(channel: Channel) -> dict[str, str]:

@@ -7,6 +7,7 @@ from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 
 from apps.accounts.models import Project
 from apps.audit.services import record
@@ -18,8 +19,18 @@ from apps.core.sealing import seal, unseal
 from apps.targets.models import Endpoint, Environment, Target
 
 LOCAL = "this-machine"
-KINDS = ("process",)  # the drivers there are: ``tests/house`` holds them against worker.drivers
+KINDS = ("process", "docker")  # the drivers there are: ``tests/house`` holds them against worker.drivers
 CHECK_EVERY_SECONDS = 60
+CHECK_ATTEMPTS = 5  # lost workers in a row
+PARK_SECONDS = 600
+_LOST = {
+    "name": gettext_noop("reach"),
+    "ok": False,
+    "detail": {
+        "text": gettext_noop("The worker was lost %(attempts)d times in a row while it looked at this target."),
+        "params": {"attempts": CHECK_ATTEMPTS},
+    },
+}
 ENVIRONMENT_FIELDS = ("description", "approvals_required", "starts_by_itself", "approval_days", "target_id")
 ENDPOINT_FIELDS = ("description", "max_body_bytes", "timeout_seconds", "is_idempotent")
 TARGET_FIELDS = ("config", "is_enabled")
@@ -68,16 +79,26 @@ def open_secrets(target: Target) -> dict[str, str]:
 
 
 def begin_check(pk: int) -> Target | None:
-    return leases.take(Target, pk, seconds=60)
+    """The target under a lease, or None when another worker looks. One whose checks kill their workers is parked."""
+    target = leases.take(Target, pk, seconds=60)
+    if target is not None and target.attempts > CHECK_ATTEMPTS:
+        finish_check(target, is_reachable=False, lines=[_LOST], nodes=[], due_in=PARK_SECONDS)
+        return None
+    return target
 
 
 def finish_check(
-    target: Target, *, is_reachable: bool, lines: list[dict[str, Any]], nodes: list[dict[str, Any]]
+    target: Target,
+    *,
+    is_reachable: bool,
+    lines: list[dict[str, Any]],
+    nodes: list[dict[str, Any]],
+    due_in: float = CHECK_EVERY_SECONDS,
 ) -> None:
     """Write what a check saw. Looking is no change of ours, so it leaves no audit entry."""
     leases.release(
         target,
-        due_in=CHECK_EVERY_SECONDS,
+        due_in=due_in,
         is_reachable=is_reachable,
         check_lines=lines,
         nodes=nodes,

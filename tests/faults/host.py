@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -21,6 +22,7 @@ class HostOnDisk(Driver):
 
     def __init__(self, folder: Path, before_stop: Observer = lambda name: None) -> None:
         self.folder, self.before_stop = folder, before_stop
+        self.poison = ""  # the beginning of names whose start kills the worker, every time
 
     def check(self) -> list[CheckLine]:
         self._reach()
@@ -35,6 +37,8 @@ class HostOnDisk(Driver):
         known = self.status(spec.name)
         if known.state == "running":
             return known
+        if self.poison and spec.name.startswith(self.poison):
+            os.kill(os.getpid(), signal.SIGKILL)
         made = {"labels": {**spec.labels, "digest": spec.digest}, "started_at": time.time(), "exit_code": None}
         draft = self.folder / f".{spec.name}.{os.getpid()}"
         draft.write_text(json.dumps(made))

@@ -21,6 +21,7 @@ from apps.monitoring import deliveries
 from apps.monitoring import services as monitoring
 from apps.monitoring.models import Channel
 from apps.releases import services as releases
+from apps.releases.models import Build
 from apps.targets.models import Endpoint
 from tests import world
 from tests.cast import Cast, gather
@@ -73,6 +74,16 @@ class Lab:
             self.wishes += 1
         except StateConflict:
             pass
+
+    def start(self, endpoint: Endpoint, replicas: int = 1) -> Deployment:
+        """A release that was approved and built, of the model of the endpoint's name, started."""
+        version = world.ready_version(self.cast, endpoint.name)
+        dana, rhea, omar = (self.cast.actor(name) for name in ("dana", "rhea", "omar"))
+        release = releases.propose(actor=dana, version=version, endpoint=endpoint, replicas=replicas)
+        releases.approve(actor=rhea, release=release, subject=release.subject)
+        done = {"state": "done", "due_at": None, "location": "fake:", "digest": f"sha256:{version.digest}"}
+        Build.objects.filter(release=release).update(**done)
+        return deployments.start_release(actor=omar, release=release)
 
     def upload(self) -> None:
         model = self.chance.choice(list(MLModel.objects.all()))
@@ -137,6 +148,7 @@ def make_lab(folder: Path, receiver: Receiver, seed: int, endpoints: int = 4) ->
 
 def quicken(monkeypatch: pytest.MonkeyPatch, lab: Lab) -> None:
     """Make all waiting shorter, and let the worker's tasks see this lab's world."""
+    monkeypatch.setattr(settings, "SLIPWAY_HOME", lab.host.folder.parent)
     for module, name, value in QUICK:
         monkeypatch.setattr(module, name, value)
     monkeypatch.setitem(DRIVERS, "fake", lambda target, home: lab.host)

@@ -18,7 +18,8 @@ Passing = Callable[[str], None]
 
 ROOT = Path(__file__).resolve().parents[2]
 PRODUCT = tuple(str(ROOT / room) + "/" for room in ("apps", "worker"))
-PLACES = (*PRODUCT, str(ROOT / "tests" / "faults" / "host.py"))
+GROUND = str(ROOT / "apps" / "core") + "/"
+PLACES = (*PRODUCT, *(str(ROOT / "tests" / "faults" / file) for file in ("host.py", "naive.py")))
 EFFECTS = {
     "os.mkdir", "os.rename", "os.remove", "os.rmdir", "os.link", "os.symlink", "os.chmod", "os.truncate",
     "shutil.rmtree", "subprocess.Popen", "os.posix_spawn", "os.fork", "os.kill", "socket.connect",
@@ -43,7 +44,8 @@ def watch(passing: Passing) -> None:
 def _statement(passing: Passing, sql: str) -> None:
     if not sql.startswith(READING):
         words = [word.strip('"') for word in sql.split()[:3]]
-        _tell(passing, " ".join(words[:2] if words[0] == "UPDATE" else words))
+        names_a_table = words[0] in ("INSERT", "DELETE")  # and a savepoint has another name each time
+        _tell(passing, " ".join(words if names_a_table else words[: 1 + (words[0] == "UPDATE")]))
 
 
 def _event(passing: Passing, event: str, args: tuple[Any, ...]) -> None:
@@ -63,7 +65,11 @@ def _tell(passing: Passing, what: str) -> None:
 
 
 def _product_frame(frame: FrameType | None) -> FrameType | None:
-    """Where in the product we are; None for what the harness does of its own accord."""
-    while frame is not None and not frame.f_code.co_filename.startswith(PLACES):
+    """Where in the product we are, above its ground; None for what the harness does of its own accord."""
+    while frame is not None and not _is_telling(frame.f_code.co_filename):
         frame = frame.f_back
     return frame
+
+
+def _is_telling(file: str) -> bool:
+    return file.startswith(PLACES) and not file.startswith(GROUND)

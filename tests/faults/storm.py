@@ -11,7 +11,7 @@ from tests.faults.workers import Crew
 
 WORKERS = 3
 ASLEEP = 4  # at once, each holding the lease of something
-CALM_SECONDS = 30.0  # for a storm's last wishes to come true, at most
+CALM_SECONDS = 60.0  # for a storm's last wishes to come true, at most
 
 
 @dataclass
@@ -27,9 +27,10 @@ class Outcome:
     errors: str = ""
 
     def __str__(self) -> str:
-        blows = f"{len(self.struck)} at {len(set(self.struck))} points, {self.kills} at random"
-        end = f"{len(self.wrong)} wrong" if self.wrong else f"all well {self.seconds:.1f} s after the last"
-        return f"{self.name}: {self.wishes} wishes, blows {blows}; {end} (lease {LEASE_SECONDS} s)"
+        blows = len(self.struck) + self.kills
+        hit = f"{blows} workers {self.name} ({len(set(self.struck))} points), {self.wishes} wishes"
+        end = f"{len(self.wrong)} things wrong" if self.wrong else "nothing lost, left over or misrouted"
+        return f"{hit}: {end}, after {self.seconds:.1f} s (lease {LEASE_SECONDS} s)"
 
 
 class Storm:
@@ -40,30 +41,27 @@ class Storm:
         self.outcome = Outcome(name)
         self.woken_at: dict[int, float] = {}
         self.next_wish = 0.0
+        for endpoint in lab.endpoints:
+            lab.start(endpoint, replicas=2)
 
-    def discover(self, seconds: float) -> list[str]:
-        """Points that work passes when nobody disturbs it."""
-        self.crew.fork()
-        self._keep_wishing(seconds)
-        return self.crew.met()
-
-    def strike(self, points: list[str], what: signal.Signals = signal.SIGKILL, seconds: float = 60.0) -> None:
-        """Hit a worker at each of these points, until all are used up or ``seconds`` are over."""
-        left, doomed = list(points), dict[int, str]()
+    def strike(self, times: int, blow: signal.Signals, seconds: float) -> None:
+        """Hit so many workers, each at another point; fewer where there are no more points, after ``seconds``."""
         deadline = time.monotonic() + seconds
-        while (left or doomed) and time.monotonic() < deadline:
+        while len(self.crew.struck()) < times and time.monotonic() < deadline:
             self._wish()
-            self.crew.look()
-            doomed = {pid: point for pid, point in doomed.items() if pid in self.crew.alive - self.crew.asleep}
             self._wake_late()
-            while left and len(doomed) < WORKERS and len(self.crew.asleep) < ASLEEP:
-                point = left.pop(0)
-                doomed[self.crew.fork(point, what)] = point
+            if len(self.crew.asleep) < ASLEEP and len(self.crew.alive - self.crew.asleep) < WORKERS:
+                self.crew.fork(blow)
             time.sleep(0.005)
         while self.crew.asleep:
-            self._wish()
             self._wake_late()
             time.sleep(0.01)
+
+    def work(self, workers: int, seconds: float) -> None:
+        """Nobody is hit."""
+        while len(self.crew.alive) < workers:
+            self.crew.fork()
+        self._keep_wishing(seconds)
 
     def kill(self, times: int) -> None:
         """Kill workers wherever they are, ``times`` times."""
@@ -74,16 +72,16 @@ class Storm:
             self.crew.kill(self.chance.choice(sorted(self.crew.alive)))
             self.outcome.kills += 1
 
-    def settle(self) -> Outcome:
-        """One worker whom nobody disturbs, until all is as wanted; a storm is over when it stays so for a lease."""
+    def settle(self, patience: float = CALM_SECONDS) -> Outcome:
+        """One worker whom nobody disturbs, until all is as it is wanted or ``patience`` is over."""
         for pid in list(self.crew.alive):
             self.crew.kill(pid)
         self.crew.fork()
         since = time.monotonic()
         self.lab.release_what_is_ready()
-        while (wrong := unsettled(self.lab)) and time.monotonic() < since + CALM_SECONDS:
+        while (wrong := unsettled(self.lab)) and time.monotonic() < since + patience:
             self.lab.release_what_is_ready()
-            time.sleep(0.05)
+            time.sleep(0.2)
         out = self.outcome
         out.seconds, out.wishes, out.struck = time.monotonic() - since, self.lab.wishes, self.crew.struck()
         out.wrong, out.errors = [*wrong, *breaches(self.lab)], self.crew.errors.read_text()
@@ -106,6 +104,6 @@ class Storm:
 
     def _wish(self) -> None:
         if time.monotonic() >= self.next_wish:
-            self.next_wish = time.monotonic() + 0.05
+            self.next_wish = time.monotonic() + 0.1
             self.lab.wish()
             self.lab.release_what_is_ready()

@@ -19,7 +19,9 @@ def unsettled(lab: Lab) -> list[str]:
 
 def breaches(lab: Lab) -> list[str]:
     """What was wrong at some moment on the way, however short."""
-    return lab.breaches.read_text().splitlines()
+    found = verify_chain()
+    broken = [f"the audit log is broken: {found.problem}"] if found.problem else []
+    return [*lab.breaches.read_text().splitlines(), *broken]
 
 
 def _lost_work(lab: Lab) -> Iterator[str]:
@@ -70,5 +72,3 @@ def _wrong_routes(lab: Lab) -> Iterator[str]:
         is_served = Deployment.objects.filter(endpoint=endpoint, is_wanted=True).exists()
         if is_served and sum(weights) != 100:
             yield f"{endpoint} has {sum(weights)} % of its calls answered"
-    if (found := verify_chain()).problem:
-        yield f"the audit log is broken: {found.problem}"

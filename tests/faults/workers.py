@@ -11,7 +11,7 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -39,25 +39,21 @@ Tasks = dict[Job, Callable[[int], Any]]
 
 @dataclass
 class Fate:
-    """What happens to a worker when it comes to ``point``: a signal to itself, once. Notes every point it passes."""
+    """Hits a worker, once, at the first point at which nobody was hit before: by a signal to itself.
+
+    So every worker comes a little further than those before it, until there is no point left.
+    """
 
     notebook: int  # a descriptor to append to
-    point: str = ""
-    blow: signal.Signals = signal.SIGKILL
-    met: set[str] = field(default_factory=set)
-    is_silent: bool = False
+    blow: signal.Signals | None
+    is_over: bool = False
 
     def __call__(self, name: str) -> None:
-        if self.is_silent:
+        if self.blow is None or self.is_over or name in os.pread(self.notebook, 1 << 20, 0).decode().split("\n"):
             return
-        if name not in self.met:
-            self.met.add(name)
-            os.write(self.notebook, f"{name}\n".encode())
-        if name == self.point:
-            self.point, self.is_silent = "", True
-            os.write(self.notebook, f"!{name}\n".encode())
-            os.kill(os.getpid(), self.blow)
-            self.is_silent = False
+        self.is_over = True
+        os.write(self.notebook, f"{name}\n".encode())
+        os.kill(os.getpid(), self.blow)
 
 
 class Crew:
@@ -67,16 +63,17 @@ class Crew:
         self.tasks, self.repeats = tasks, repeats
         self.notes, self.errors = folder / "points", folder / "errors"
         self.errors.touch()
-        self.notebook = os.open(self.notes, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        self.notebook = os.open(self.notes, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
         self.alive: set[int] = set()
         self.asleep: set[int] = set()
 
-    def fork(self, point: str = "", what: signal.Signals = signal.SIGKILL) -> int:
-        """One more worker, to whom ``what`` happens at ``point``; its process id."""
+    def fork(self, blow: signal.Signals | None = None) -> int:
+        """One more worker, hit by ``blow`` at a point of its own, or by nothing; its process id."""
+        fate = Fate(self.notebook, blow)
         connections.close_all()  # nobody may speak on a connection of the parent
         pid = os.fork()
         if pid == 0:
-            self._live(Fate(self.notebook, point, what))
+            self._live(fate)
         self.alive.add(pid)
         return pid
 
@@ -106,13 +103,9 @@ class Crew:
             self.kill(pid)
         os.close(self.notebook)
 
-    def met(self) -> list[str]:
-        """Points that somebody has passed, in the order in which they were found."""
-        return list(dict.fromkeys(line for line in self.notes.read_text().splitlines() if line[:1] != "!"))
-
     def struck(self) -> list[str]:
-        """Points at which somebody was hit."""
-        return [line[1:] for line in self.notes.read_text().splitlines() if line[:1] == "!"]
+        """Points at which somebody was hit, in order."""
+        return self.notes.read_text().splitlines()
 
     def _live(self, fate: Fate) -> None:
         """The whole life of a worker; does not return."""
