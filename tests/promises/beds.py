@@ -9,7 +9,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+from tests.engines.hosts.ground import Ground
 from tests.worker.builders.making import make_spec
 from worker.builders.bundles import pack_bundle
 from worker.drivers import machine
@@ -34,8 +36,9 @@ class Bed(ABC):
 
     kind: str
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, fixture: Callable[[str], Any]) -> None:
         self.home = home
+        self.fixture = fixture  # the session's: an engine that this machine lacks ends the test there
         self.driver = self.open()
 
     def open(self) -> Driver:
@@ -52,6 +55,10 @@ class Bed(ABC):
     @abstractmethod
     def kill(self, name: str) -> None:
         """End a replica behind the driver's back."""
+
+    def host_of(self, status: ReplicaStatus) -> str:
+        """Where a replica with this status is reached."""
+        return "127.0.0.1"
 
     def close(self) -> None:
         for status in self.driver.list_owned(INSTANCE) + self.driver.list_owned("another"):
@@ -103,6 +110,33 @@ class ProcessBed(Bed):
         os.kill(machine.last_descendant(pids[1]), signal.SIGKILL)
 
 
+class DockerBed(Bed):
+    kind = "docker"
+
+    @property
+    def ground(self) -> Ground:
+        return self.fixture("docker_ground")
+
+    def open(self) -> Driver:
+        return self.ground.open()
+
+    def make(self, name: str = "slipway-1-1-0", instance: str = INSTANCE) -> ReplicaSpec:
+        return self.ground.make(name, instance)
+
+    def damage(self, spec: ReplicaSpec) -> None:
+        self.ground.change_what_the_registry_has()
+
+    def kill(self, name: str) -> None:
+        status = self.driver.status(name)
+        self.ground.daemon(status.node).client.containers.get(name).kill()
+
+    def host_of(self, status: ReplicaStatus) -> str:
+        return self.ground.daemon(status.node).address
+
+    def close(self) -> None:
+        self.ground.mend()
+
+
 def speaks(folder: Folder) -> bool:
     replica = folder.read()
     assert replica
@@ -117,4 +151,4 @@ def speaks(folder: Folder) -> bool:
         connection.close()
 
 
-BEDS: dict[str, type[Bed]] = {"fake": FakeBed, "process": ProcessBed}
+BEDS: dict[str, type[Bed]] = {"fake": FakeBed, "process": ProcessBed, "docker": DockerBed}

@@ -47,6 +47,14 @@ class Driver(ABC):
     def stop(self, name: str, drain_seconds: float) -> None:
         """End one replica: ask, wait as long as it may drain, then insist. Returns once it is gone."""
 
+    def stop_copy(self, name: str, node: str, drain_seconds: float) -> None:
+        """End the copy of a replica on one machine, where another has one too. Kinds that never have two need not."""
+        self.stop(name, drain_seconds)
+
+    def absent(self) -> frozenset[str]:
+        """The machines that did not answer when this driver looked last: what ran there may run still."""
+        return frozenset()
+
     @abstractmethod
     def status(self, name: str) -> ReplicaStatus:
         """What one replica does now; ``gone`` where there is none of that name."""
@@ -61,4 +69,4 @@ class Driver(ABC):
 
     @abstractmethod
     def list_owned(self, instance: str) -> list[ReplicaStatus]:
-        """Every replica whose label ``instance`` is this, running or not, by name."""
+        """Every replica whose label ``instance`` is this, running or not, by name; one on two machines twice."""

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from worker.drivers.base import Driver
+from worker.drivers.docker_host.driver import DockerHostDriver
 from worker.drivers.fake import FakeDriver
 from worker.drivers.process import ProcessDriver
 from worker.errors import ToolError
@@ -11,6 +12,7 @@ from worker.specs import Message, TargetSpec, gettext_noop
 
 DRIVERS: dict[str, Callable[[TargetSpec, Path], Driver]] = {
     "process": lambda target, home: ProcessDriver(home, target.config.get("address", "127.0.0.1")),
+    "docker": lambda target, home: DockerHostDriver(target),
     "fake": lambda target, home: FakeDriver(target.name, home),
 }
 
