@@ -90,6 +90,7 @@ INSTALLED_APPS = [
     "apps.releases",
     "apps.deployments",
     "apps.monitoring",
+    "controlplane",  # for its commands
 ]
 
 MIDDLEWARE = [

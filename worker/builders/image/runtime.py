@@ -21,6 +21,8 @@ from worker.builders.image.locked import Locked, write_requirements
 from worker.builders.image.saved import bring_image
 from worker.builders.locking import write_whole
 from worker.builders.venvs import only_one
+from worker.errors import ToolError
+from worker.specs import Message, gettext_noop
 
 REPOSITORY = "runtimes"
 BASE, BASE_DIGEST = "slipway.base", "slipway.base.digest"  # annotations of its manifest
@@ -107,7 +109,9 @@ def _build(
 def _open(registry: RegistryClient, key: str, digest: str, was_built: bool) -> Runtime:
     repository = registry.address.repository(REPOSITORY)
     found = registry.get_manifest(repository, digest)
-    assert found is not None  # asked for a moment ago
+    if found is None:
+        words = gettext_noop("The packages were removed from the registry while they were needed; it is tried again.")
+        raise ToolError(Message(words), kind="registry")
     manifest: Json = json.loads(found[0])
     config: Json = json.loads(registry.read_blob(repository, manifest["config"]["digest"]))
     return Runtime(key, digest, manifest, config, was_built)

@@ -1,0 +1,1 @@
+"""Commands that need domain and tools at once."""
