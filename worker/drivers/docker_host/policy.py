@@ -26,7 +26,7 @@ def describe(spec: ReplicaSpec, network: str, address: str) -> Json:
     return {
         "Image": spec.location,
         "User": USER,
-        "Env": [f"{name}={value}" for name, value in _variables(spec).items()],
+        "Env": [f"{name}={value}" for name, value in variables(spec).items()],
         "Labels": labels(spec),
         "ExposedPorts": {f"{PORT}/tcp": {}},
         "OpenStdin": True,  # takes the secret, once
@@ -95,25 +95,25 @@ def threads(spec: ReplicaSpec) -> int:
 def differences(asked: Mapping[str, Any], kept: Mapping[str, Any]) -> list[str]:
     """Where the container that the engine made is not the one that was asked for; empty where it is."""
     config = {name: value for name, value in asked.items() if name not in {"HostConfig", "Env", "Labels"}}
-    found = list(_differ(config, kept["Config"], "Config"))
-    found += _differ(asked["HostConfig"], kept["HostConfig"], "HostConfig")
+    found = list(differ(config, kept["Config"], "Config"))
+    found += differ(asked["HostConfig"], kept["HostConfig"], "HostConfig")
     found += ["Mounts"] if kept.get("Mounts") else []  # an image may ask for volumes
     found += [] if set(asked["Env"]) <= set(kept["Config"].get("Env") or ()) else ["Config.Env"]
     return found
 
 
-def _differ(asked: Any, kept: Any, at: str) -> Iterator[str]:
+def differ(asked: Any, kept: Any, at: str) -> Iterator[str]:
     """Engines leave empty values out or write them another way, and add fields of their own to what was asked for."""
     if at == "HostConfig.MemorySwap" and kept == -1:
         return  # the host's kernel counts no swap; the limit on memory stands
     if isinstance(asked, Mapping) and asked and isinstance(kept, Mapping):
         for name, value in asked.items():
-            yield from _differ(value, kept.get(name), f"{at}.{name}")
+            yield from differ(value, kept.get(name), f"{at}.{name}")
     elif isinstance(asked, Sequence) and not isinstance(asked, str) and isinstance(kept, list) and asked:
         if len(asked) != len(kept):
             yield at
         for left, right in zip(asked, kept, strict=False):
-            yield from _differ(left, right, at)
+            yield from differ(left, right, at)
     elif asked != kept and (asked or kept):
         yield at
 
@@ -124,7 +124,8 @@ def _gpus(spec: ReplicaSpec) -> list[Json] | None:
     return [{"Driver": "", "Count": spec.gpus, "Capabilities": [["gpu", "compute", "utility"]]}]
 
 
-def _variables(spec: ReplicaSpec) -> dict[str, str]:
+def variables(spec: ReplicaSpec) -> dict[str, str]:
+    """The environment that the server reads; nothing in it is secret."""
     count = str(threads(spec))
     return {
         "SLIPWAY_LISTEN": f"0.0.0.0:{PORT}",

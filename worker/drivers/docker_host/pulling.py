@@ -56,7 +56,7 @@ def fetch(engine: Engine, spec: ReplicaSpec) -> str:
         _pull(engine, spec)
         found = _look(engine, spec.location)
     if found is None:
-        raise _failed(engine, spec, "it is not there after the pull")
+        raise explain(engine, spec, "it is not there after the pull")
     return str(found["Id"])
 
 
@@ -73,12 +73,12 @@ def _pull(engine: Engine, spec: ReplicaSpec) -> None:
     repository, _at, digest = spec.location.rpartition("@")
     query = {"fromImage": repository, "tag": digest}
     try:
-        with engine.asked("POST", "/images/create", query, headers=_sign_in(spec), seconds=PULL_SECONDS) as said:
+        with engine.asked("POST", "/images/create", query, headers=sign_in(spec), seconds=PULL_SECONDS) as said:
             troubles = [record["error"] for record in _records(said) if "error" in record]
     except Refused as error:
-        raise _failed(engine, spec, error.reason) from error
+        raise explain(engine, spec, error.reason) from error
     if troubles:
-        raise _failed(engine, spec, str(troubles[0]))
+        raise explain(engine, spec, str(troubles[0]))
 
 
 def _records(lines: Iterator[bytes]) -> Iterator[dict[str, Any]]:
@@ -87,7 +87,7 @@ def _records(lines: Iterator[bytes]) -> Iterator[dict[str, Any]]:
             yield json.loads(line)
 
 
-def _sign_in(spec: ReplicaSpec) -> dict[str, str]:
+def sign_in(spec: ReplicaSpec) -> dict[str, str]:
     """The registry's password for this one pull: engines are never signed in."""
     access: RegistryAccess | None = spec.registry
     if access is None or not access.username:
@@ -100,7 +100,8 @@ def registry_of(location: str) -> str:
     return location.partition("/")[0]
 
 
-def _failed(engine: Engine, spec: ReplicaSpec, reason: str) -> ToolError:
+def explain(engine: Engine, spec: ReplicaSpec, reason: str) -> ToolError:
+    """What an engine said of an image that it could not have, with a kind for each cause."""
     said = reason.lower()
     kind = next((kind for kind, signs in _SIGNS.items() if any(sign in said for sign in signs)), "registry_away")
     params = {"host": engine.name, "image": spec.location, "registry": registry_of(spec.location)}

@@ -64,7 +64,11 @@ def moment(text: str) -> float:
 
 def read_log(engine: Engine, container: str, lines: int, since: float = 0.0) -> list[str]:
     query = {"stdout": True, "stderr": True, "tail": lines, "since": f"{since:.3f}"}
-    data = engine.get(f"/containers/{container}/logs", **query)
+    return lines_of(engine.get(f"/containers/{container}/logs", **query))
+
+
+def lines_of(data: bytes) -> list[str]:
+    """The lines in Docker's two streams in one, made safe to show."""
     text = b"".join(_frames(data)).decode(errors="replace")
     return [logfiles.clean(line) for line in text.splitlines()]
 

@@ -131,7 +131,8 @@ class _Ssh:
     def open(self, seconds: float) -> socket.socket:
         ours, theirs = socket.socketpair()
         with theirs, self._errors.open("wb") as errors:
-            self._running.append(subprocess.Popen(self._command, stdin=theirs, stdout=theirs, stderr=errors))
+            end = theirs.fileno()
+            self._running.append(subprocess.Popen(self._command, stdin=end, stdout=end, stderr=errors))
         ours.settimeout(seconds)
         return ours
 
