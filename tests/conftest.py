@@ -5,8 +5,9 @@ import pytest
 from apps.core import jobs
 from tests.cast import Cast, gather
 from tests.engines.daemons import docker_hosts
+from tests.engines.hosts.ground import docker_ground
 
-__all__ = ["docker_hosts"]
+__all__ = ["docker_ground", "docker_hosts"]
 
 
 @pytest.fixture
