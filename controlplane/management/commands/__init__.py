@@ -1,1 +1,1 @@
-"""``manage.py prune``."""
+"""``manage.py prune`` and ``manage.py selfcheck``."""
