@@ -6,8 +6,9 @@ from apps.core import jobs
 from tests.cast import Cast, gather
 from tests.engines.daemons import docker_hosts
 from tests.engines.hosts.ground import docker_ground
+from tests.engines.swarm.ground import swarm_ground
 
-__all__ = ["docker_ground", "docker_hosts"]
+__all__ = ["docker_ground", "docker_hosts", "swarm_ground"]
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from apps.core.sealing import seal, unseal
 from apps.targets.models import Endpoint, Environment, Target
 
 LOCAL = "this-machine"
-KINDS = ("process", "docker")  # the drivers there are: ``tests/house`` holds them against worker.drivers
+KINDS = ("process", "docker", "swarm")  # the drivers there are: ``tests/house`` holds them against worker.drivers
 CHECK_EVERY_SECONDS = 60
 CHECK_ATTEMPTS = 5  # lost workers in a row
 PARK_SECONDS = 600

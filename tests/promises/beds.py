@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.engines.hosts.ground import Ground
+from tests.engines.swarm.ground import Ground as SwarmGround
 from tests.worker.builders.making import make_spec
 from worker.builders.bundles import pack_bundle
 from worker.drivers import machine
@@ -137,6 +138,32 @@ class DockerBed(Bed):
         self.ground.mend()
 
 
+class SwarmBed(Bed):
+    kind = "swarm"
+
+    @property
+    def ground(self) -> SwarmGround:
+        return self.fixture("swarm_ground")
+
+    def open(self) -> Driver:
+        return self.ground.open()
+
+    def make(self, name: str = "slipway-1-1-0", instance: str = INSTANCE) -> ReplicaSpec:
+        return self.ground.make(name, instance)
+
+    def damage(self, spec: ReplicaSpec) -> None:
+        self.ground.change_what_the_registry_has()
+
+    def kill(self, name: str) -> None:
+        self.ground.kill(name)
+
+    def host_of(self, status: ReplicaStatus) -> str:
+        return self.ground.daemon(status.node).address
+
+    def close(self) -> None:
+        self.ground.tidy()
+
+
 def speaks(folder: Folder) -> bool:
     replica = folder.read()
     assert replica
@@ -151,4 +178,4 @@ def speaks(folder: Folder) -> bool:
         connection.close()
 
 
-BEDS: dict[str, type[Bed]] = {"fake": FakeBed, "process": ProcessBed, "docker": DockerBed}
+BEDS: dict[str, type[Bed]] = {"fake": FakeBed, "process": ProcessBed, "docker": DockerBed, "swarm": SwarmBed}

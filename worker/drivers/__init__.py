@@ -8,6 +8,8 @@ process       this machine: replicas as supervised processes behind the sandbox'
   endings       why a replica ended, in words
   logfiles      the end of a log, kept short
   machine       what this machine has, and what a process uses
+docker_host   one or several machines with a Docker engine each, over TLS or SSH
+swarm         a Docker Swarm cluster
 health        whether a replica is ready, and the one that is meant
 golden        whether it answers its golden sample as when it was examined
 fake          keeps its world in memory and can be told to fail

@@ -7,12 +7,14 @@ from worker.drivers.base import Driver
 from worker.drivers.docker_host.driver import DockerHostDriver
 from worker.drivers.fake import FakeDriver
 from worker.drivers.process import ProcessDriver
+from worker.drivers.swarm.driver import SwarmDriver
 from worker.errors import ToolError
 from worker.specs import Message, TargetSpec, gettext_noop
 
 DRIVERS: dict[str, Callable[[TargetSpec, Path], Driver]] = {
     "process": lambda target, home: ProcessDriver(home, target.config.get("address", "127.0.0.1")),
     "docker": lambda target, home: DockerHostDriver(target),
+    "swarm": lambda target, home: SwarmDriver(target),
     "fake": lambda target, home: FakeDriver(target.name, home),
 }
 

@@ -9,6 +9,7 @@ from typing import Any
 from tests.engines.base_images import base_tar
 from tests.engines.registries import Registry
 from worker.builders.image.client import CONFIG, LAYER, MANIFEST, Blob, RegistryClient, blob_of
+from worker.builders.image.dockerfile import healthcheck
 from worker.builders.image.documents import canonical, descriptor
 
 _LIBRARIES = "c|m|z|expat|crypto|ssl|ffi|dl|pthread|rt|util|resolv"
@@ -62,6 +63,7 @@ def _layer() -> bytes:
                 layer.addfile(member, base.extractfile(member) if member.isreg() else None)
         _add_link(layer, "./opt/environment/bin/python", "/usr/bin/python3")
         _add_file(layer, "./opt/server.py", Path(__file__).with_name("server.py").read_bytes())
+        _add_file(layer, "./opt/healthcheck.py", healthcheck())
     return packed.getvalue()
 
 
