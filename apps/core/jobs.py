@@ -11,11 +11,13 @@ import structlog
 from celery import current_app
 from django.conf import settings
 from django.db import transaction
-from kombu.exceptions import OperationalError
+from kombu import Connection
+from kombu.exceptions import KombuError
+from kombu.pools import producers
 
 log = structlog.get_logger(__name__)
 
-RING_SECONDS = 3.0  # a page waits no longer for a broker that hangs
+RING_SECONDS = 2.0  # a page waits no longer for a broker that hangs
 SILENCE_SECONDS = 5.0  # and pages after it do not wait at all
 _silent_until = 0.0
 
@@ -38,9 +40,19 @@ def ring(job: Job, pk: int) -> None:
     global _silent_until
     if settings.SLIPWAY_EMBEDDED or time.monotonic() < _silent_until:
         return
-    patience = {"timeout": RING_SECONDS, "confirm_timeout": RING_SECONDS}
+    bell = _bell()
     try:
-        current_app.send_task(f"slipway.{job}", args=[pk], retry=False, **patience)
-    except (OperationalError, OSError) as error:
+        with producers[bell].acquire(block=True, timeout=RING_SECONDS) as producer:
+            patience = {"retry": False, "confirm_timeout": RING_SECONDS}
+            current_app.send_task(f"slipway.{job}", args=[pk], producer=producer, **patience)
+    except (KombuError, OSError, *bell.connection_errors, *bell.channel_errors) as error:
         _silent_until = time.monotonic() + SILENCE_SECONDS
         log.warning("broker_away", job=str(job), pk=pk, error=str(error))
+
+
+def _bell() -> Connection:
+    """The broker as those see it who only ring: its answers are not waited for without end, not even to a goodbye."""
+    connection = current_app.connection_for_write()
+    patience = {"read_timeout": RING_SECONDS, "write_timeout": RING_SECONDS}  # of RabbitMQ; Redis has its own
+    connection.transport_options = {**connection.transport_options, **patience}
+    return connection

@@ -40,21 +40,23 @@ class Leased(models.Model):
 
 Row = TypeVar("Row", bound=Leased)
 
+CLAIM_SECONDS = 15.0  # rows that were rung for let others go first; after that, a ring may have been lost
+
 
 def due(model: type[Row]) -> QuerySet[Row]:
     """Rows whose time has come and that nobody holds."""
     return model._default_manager.filter(_free(), due_at__lte=Now())
 
 
-def claim(model: type[Row], *, most: int, seconds: float) -> list[Any]:
-    """Keys of up to ``most`` due rows, longest due first; they are due again only after ``seconds``.
+def claim(model: type[Row], *, most: int) -> list[Any]:
+    """Keys of up to ``most`` due rows, longest due first; they are due again only after ``CLAIM_SECONDS``.
 
     Whoever claims at the same time gets others: rows that somebody has locked are passed over. A claim is no lease.
     """
     with transaction.atomic():
         rows = due(model).select_for_update(skip_locked=True).order_by("due_at")
         keys = list(rows.values_list("pk", flat=True)[:most])
-        model._default_manager.filter(pk__in=keys).update(due_at=Now() + timedelta(seconds=seconds))
+        model._default_manager.filter(pk__in=keys).update(due_at=Now() + timedelta(seconds=CLAIM_SECONDS))
     return keys
 
 

@@ -47,7 +47,6 @@ ROWS: dict[Job, type[Leased]] = {
 }
 AT_ONCE = 100
 CLAIMED_AT_ONCE = 1000
-CLAIM_SECONDS = 15.0  # rows that were rung for let others go first; after that, a ring may have been lost
 _last_rounds: dict[str, float] = {}
 
 
@@ -97,7 +96,7 @@ def run_round(name: str) -> None:
 def sweep() -> None:
     """Ring for all that is due (for beat, with a broker)."""
     for job, model in ROWS.items():
-        for pk in claim(model, most=CLAIMED_AT_ONCE, seconds=CLAIM_SECONDS):
+        for pk in claim(model, most=CLAIMED_AT_ONCE):
             ring(job, pk)
 
 

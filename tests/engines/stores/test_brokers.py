@@ -1,0 +1,148 @@
+"""RabbitMQ and Redis as the doorbell of a real worker on PostgreSQL: rung, emptied, hung, gone and back."""
+
+import statistics
+import time
+from collections.abc import Iterator
+from itertools import count
+
+import pytest
+from celery import Celery
+from django.db import connection, transaction
+from django.db.models import F, Q
+from django.utils import timezone
+from pytest_django import DjangoDbBlocker, Settings
+
+from apps.core import jobs
+from apps.core.jobs import Job, enqueue
+from apps.targets.models import Target
+from tests.engines import brokers
+from tests.engines.brokers import Broker, RabbitMQ, Redis
+from tests.engines.databases import Cluster, used_here
+from tests.engines.stores.production import Worker, rung_through
+from tests.gateway.conftest import wait_until
+from worker.tasks.sweep import sweep
+
+_number = count(1)
+
+
+@pytest.fixture(scope="module", params=[Redis, RabbitMQ], ids=["redis", "rabbitmq"])
+def broker(request: pytest.FixtureRequest) -> Iterator[Broker]:
+    with brokers.serve(request.param) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def worker(
+    broker: Broker, server: Cluster, django_db_blocker: DjangoDbBlocker, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Worker]:
+    """A worker, and the database that it shares with this process."""
+    url = server.create_with_tables(f"rung_{broker.port}")
+    running = Worker(tmp_path_factory.mktemp("worker"), url, broker.url)
+    with django_db_blocker.unblock(), used_here(url):
+        running.start()
+        yield running
+        running.kill()
+
+
+@pytest.fixture(autouse=True)
+def app(broker: Broker, worker: Worker, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Celery]:
+    settings.SLIPWAY_EMBEDDED = False
+    monkeypatch.setattr(jobs, "_silent_until", 0.0)
+    with rung_through(broker.url) as ringing:
+        yield ringing
+
+
+def ask_for_checks(number: int) -> list[int]:
+    """New targets whose check somebody asks for; their keys."""
+    now = timezone.now()
+    with transaction.atomic():
+        targets = [Target(name=f"target-{next(_number)}", kind="fake", due_at=now) for _target in range(number)]
+        keys = [target.pk for target in Target.objects.bulk_create(targets)]
+        for pk in keys:
+            enqueue(Job.CHECK_TARGET, pk)
+    return keys
+
+
+def wait_for(keys: list[int], seconds: float = 15.0) -> None:
+    wait_until(lambda: not Target.objects.filter(pk__in=keys, checked_at=None).exists(), seconds)
+
+
+def test_what_is_rung_for_is_done_at_once(broker: Broker, capsys: pytest.CaptureFixture[str]) -> None:
+    wait_for(ask_for_checks(1))
+    begun = time.monotonic()
+    keys = ask_for_checks(50)
+    wait_for(keys)
+    seconds = time.monotonic() - begun
+    waited = Target.objects.filter(pk__in=keys).values_list(F("checked_at") - F("created_at"), flat=True)
+    median = statistics.median(wait.total_seconds() for wait in waited)
+    with capsys.disabled():
+        print(f"\n{type(broker).__name__}: 50 jobs in {seconds:.2f} s, half of them within {median * 1000:.0f} ms")
+    assert seconds < 10
+    assert not Target.objects.filter(pk__in=keys).exclude(fence=1).exists()  # once each
+
+
+def test_an_emptied_broker_loses_nothing(broker: Broker, worker: Worker) -> None:
+    worker.kill()
+    keys = ask_for_checks(20)
+    wait_until(lambda: broker.depth("celery") >= 20)
+    broker.empty("celery", "heavy")
+    assert broker.depth("celery") == 0
+    worker.start()
+    sweep()
+    wait_for(keys)
+
+
+def test_work_of_a_worker_that_was_killed_is_done_by_the_next(broker: Broker, worker: Worker) -> None:
+    """What it had been given goes back to RabbitMQ's queue; in Redis it is out of sight, and the sweep rings again."""
+    worker.pause()
+    keys = ask_for_checks(3)
+    worker.kill()
+    worker.start()
+    sweep()
+    wait_for(keys)
+
+
+def test_a_page_does_not_wait_for_a_broker_that_is_gone_and_the_worker_finds_it_again(broker: Broker) -> None:
+    broker.stop()
+    begun = time.monotonic()
+    keys = ask_for_checks(5)
+    assert time.monotonic() - begun < 2
+    broker.start()
+    jobs._silent_until = 0.0
+    wait_for(ask_for_checks(1), seconds=60)
+    sweep()
+    wait_for(keys)
+
+
+def test_a_page_waits_for_a_hung_broker_once_and_only_for_seconds(broker: Broker) -> None:
+    broker.pause()
+    try:
+        begun = time.monotonic()
+        keys = ask_for_checks(20)
+        assert time.monotonic() - begun < 8
+    finally:
+        broker.resume()
+    jobs._silent_until = 0.0
+    sweep()
+    wait_for(keys, seconds=60)
+
+
+def test_a_message_that_is_not_json_is_refused_and_the_next_one_served(app: Celery) -> None:
+    app.conf.accept_content = ["json", "pickle"]
+    app.send_task("slipway.check_target", args=[1], serializer="pickle")
+    wait_for(ask_for_checks(3))
+
+
+def test_long_work_waits_in_a_queue_of_its_own(app: Celery) -> None:
+    routes = {job: app.amqp.router.route({}, f"slipway.{job}")["queue"].name for job in Job}
+    assert {job for job, queue in routes.items() if queue == "heavy"} == {Job.EXAMINE, Job.BUILD}
+
+
+def test_rows_that_were_rung_for_are_left_alone_for_a_while(worker: Worker) -> None:
+    worker.kill()
+    keys = ask_for_checks(2)
+    sweep()
+    assert not Target.objects.filter(pk__in=keys).filter(Q(due_at=None) | Q(due_at__lte=timezone.now())).exists()
+    worker.start()
+    wait_for(keys)
+    connection.close()
