@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -19,7 +19,9 @@ STOP_SECONDS = 40
 class Up:
     """One start on its own data folder and ports; everything it prints is in ``lines``."""
 
-    def __init__(self, home: Path, *, web_port: int, gateway_port: int) -> None:
+    def __init__(
+        self, home: Path, *, web_port: int, gateway_port: int, settings: Mapping[str, str] | None = None
+    ) -> None:
         self.home, self.web_port, self.gateway_port = home, web_port, gateway_port
         self.lines: list[str] = []
         inherited = {name: value for name, value in os.environ.items() if not name.startswith(("SLIPWAY_", "DJANGO_"))}
@@ -31,6 +33,7 @@ class Up:
                 "SLIPWAY_HOME": str(home),
                 "SLIPWAY_WEB_PORT": str(web_port),
                 "SLIPWAY_GATEWAY_PORT": str(gateway_port),
+                **(settings or {}),
             },
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

@@ -3,7 +3,7 @@
 import os
 import re
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,9 +25,9 @@ class Stack:
 
 
 @contextmanager
-def start(home: Path) -> Iterator[Stack]:
+def start(home: Path, settings: Mapping[str, str] | None = None) -> Iterator[Stack]:
     """The running stack; at the end it is stopped as by Ctrl-C, and no process may be left."""
-    up = Up(home, web_port=find_free_port(), gateway_port=find_free_port())
+    up = Up(home, web_port=find_free_port(), gateway_port=find_free_port(), settings=settings)
     try:
         up.wait_until_ready()
         up.wait_for("Ctrl-C stops everything", 5)
