@@ -1,15 +1,14 @@
 """What these tests build: the small model of the builders' tests, and the settings to build it under."""
 
-import hashlib
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 
 from tests.engines.build_hosts import BuildHost
 from tests.engines.registries import Registry
-from tests.worker.builders.making import make_spec
+from tests.worker.builders.making import make_spec, store_model
 from worker.builders.base import BuildSettings
-from worker.specs import BuildSpec, SourceFile
+from worker.specs import BuildSpec
 
 SERVING = (f"onnxruntime=={version('onnxruntime')}",)
 KEYS = (b"k" * 32,)
@@ -32,10 +31,4 @@ def double(folder: Path) -> BuildSpec:
 def retrained(spec: BuildSpec, folder: Path) -> BuildSpec:
     """The same model with other weights: a name in the graph that no calculation reads."""
     data = spec.file.path.read_bytes().replace(b"double", b"DOUBLE")
-    path = folder / "retrained.onnx"
-    path.write_bytes(data)
-    return replace(spec, version="2", file=_stored(path, data))
-
-
-def _stored(path: Path, data: bytes) -> SourceFile:
-    return SourceFile(path, "model.onnx", hashlib.sha256(data).hexdigest(), len(data))
+    return replace(spec, version="2", file=store_model(folder, data))

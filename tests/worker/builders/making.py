@@ -14,7 +14,7 @@ GOLDEN = {
 
 
 def make_model(path: Path) -> SourceFile:
-    """An ONNX model that doubles its input, stored read-only under its digest as the artifact store does."""
+    """An ONNX model that doubles its input."""
     rows = ["N", 2]
     graph = helper.make_graph(
         [helper.make_node("Add", ["x", "x"], ["y"])],
@@ -23,7 +23,11 @@ def make_model(path: Path) -> SourceFile:
         [helper.make_tensor_value_info("y", TensorProto.FLOAT, rows)],
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
-    data = model.SerializeToString()
+    return store_model(path, model.SerializeToString())
+
+
+def store_model(path: Path, data: bytes) -> SourceFile:
+    """A model's file, read-only under its digest as the artifact store keeps it."""
     digest = hashlib.sha256(data).hexdigest()
     stored = path / digest
     if not stored.exists():
