@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 CERTIFICATE_DAYS = 3650
+BUILD_MILLISECONDS = 7_200_000  # a task that takes longer is taken away from its worker
 SERVES_AND_SIGNS = x509.KeyUsage(
     digital_signature=True, key_cert_sign=True, content_commitment=False, key_encipherment=False,
     data_encipherment=False, key_agreement=False, crl_sign=False, encipher_only=False, decipher_only=False,
@@ -54,14 +55,21 @@ def make_all(folder: Path, registry: str) -> list[str]:
 
 
 def make_database() -> dict[str, str]:
-    password = secrets.token_hex(24)
-    return {"database_password": password, "database_url": f"postgres://slipway:{password}@database/slipway"}
+    """Two roles: the administrator, for ``prepare`` alone, and ours, which may add to the audit log and no more."""
+    admin, password = secrets.token_hex(24), secrets.token_hex(24)
+    return {
+        "database_admin_password": admin,
+        "database_admin_url": f"postgres://postgres:{admin}@database/slipway",
+        "database_roles": f"CREATE ROLE slipway LOGIN PASSWORD '{password}';\n"
+        "CREATE ROLE slipway_audit NOLOGIN;\nALTER DATABASE slipway OWNER TO slipway;\n",
+        "database_url": f"postgres://slipway:{password}@database/slipway",
+    }
 
 
 def make_broker() -> dict[str, str]:
     password = secrets.token_hex(24)
     return {
-        "broker_conf": f"default_user = slipway\ndefault_pass = {password}\n",
+        "broker_conf": f"default_user = slipway\ndefault_pass = {password}\nconsumer_timeout = {BUILD_MILLISECONDS}\n",
         "broker_url": f"amqp://slipway:{password}@broker//",
     }
 

@@ -125,18 +125,17 @@ class Stack:
 
     def setup_path(self) -> str:
         """Where the link of a first start leads, as `docker-compose logs prepare` shows it."""
-        link = re.search(rf"https://{WEB}(/\S+)", self.compose("logs", "prepare"))
-        assert link is not None, self.compose("logs", "prepare")
-        return link[1]
+        shown = self.compose("logs", "prepare")
+        links = re.findall(rf"https://{WEB}(/\S+)", shown)
+        assert links, shown
+        return links[-1]  # an earlier one is void
 
     def manage(self, *words: str) -> str:
         return self.compose("exec", "-T", "web", "python", "manage.py", *words)
 
     def sql(self, statement: str) -> str:
-        command = ["psql", "-h", "127.0.0.1", "-U", "slipway", "-At", "-c", statement]
         (database,) = self.containers("database")
-        password = (self.folder / "secrets" / "database_password").read_text()
-        code, found = database.exec_run(command, environment={"PGPASSWORD": password})
+        code, found = database.exec_run(["psql", "-U", "postgres", "-At", "-c", statement, "slipway"])
         assert code == 0, found
         return str(found.decode().strip())
 

@@ -63,7 +63,7 @@ def test_our_containers_run_without_any_privilege(running: Stack) -> None:
 
 
 def test_no_password_is_in_an_environment_or_a_command(running: Stack) -> None:
-    kept = ["broker_url", "database_password", "redis_url", "registry_url", "store_credentials"]
+    kept = ["broker_url", "database_url", "database_admin_password", "redis_url", "registry_url", "store_credentials"]
     secrets = [(running.folder / "secrets" / name).read_text().split(":")[-1].split("@")[0].strip() for name in kept]
     for one in running.containers():
         shown = str(one.attrs["Config"])
@@ -86,7 +86,7 @@ def key(running: Stack, open_browser: Open, tmp_path_factory: pytest.TempPathFac
     dana.page.get_by_label("Environment").select_option(label="production")
     dana.press("Save")
     steps.approve(rhea, steps.propose(dana, "double v1", "double", "Twice as much."), "Fine.")
-    ada.go("/targets/this-machine/")
+    ada.go(f"{steps.ROOM}/targets/this-machine/")
     expect(ada.page.get_by_role("main")).to_contain_text("Landlock and seccomp", timeout=deadlines.PAGE * 1000)
     made = steps.make_key(ada, "Compose", endpoints="*")
     assert [person.troubles for person in (ada, dana, rhea)] == [[], [], []]
