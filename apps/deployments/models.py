@@ -74,6 +74,8 @@ class Replica(models.Model):
     name = models.CharField(max_length=120, unique=True)
     state = models.CharField(max_length=10, choices=State, default=State.STARTING)
     address = models.CharField(max_length=120, blank=True)  # host:port
+    node = models.CharField(max_length=120, blank=True)  # the machine it is on, where the target has several
+    moved_at = models.DateTimeField(null=True, blank=True)  # to that machine, from one that drained
     sealed = models.TextField(blank=True)  # the secret the gateway must show, sealed for this row
     restarts = models.PositiveIntegerField(default=0)
     healthy_since = models.DateTimeField(null=True, blank=True)

@@ -81,7 +81,7 @@ def hold(deployment: Deployment) -> None:
 
 
 @transaction.atomic
-def note_started(deployment: Deployment, row: Replica, address: str) -> None:
+def note_started(deployment: Deployment, row: Replica, address: str, node: str = "") -> None:
     """A replica was started (again): it has to become ready before it is routed to."""
     again = row.started_at is not None
     now = timezone.now()
@@ -89,6 +89,7 @@ def note_started(deployment: Deployment, row: Replica, address: str) -> None:
     Replica.objects.filter(pk=row.pk).update(
         state=Replica.State.STARTING,
         address=address,
+        node=node,
         started_at=now,
         healthy_since=None,
         unready_since=now,
@@ -109,13 +110,13 @@ def note_log(name: str, lines: list[str]) -> None:
     Replica.objects.filter(name=name).exclude(log=text).update(log=text)
 
 
-def note_probe(row: Replica, *, address: str, is_ready: bool) -> None:
+def note_probe(row: Replica, *, address: str, is_ready: bool, node: str = "") -> None:
     """A running replica answered, or not, whether it is ready. Ready for long enough makes it running.
 
     Where it runs is noted each time: whoever started it may have died before they could.
     """
     now = timezone.now()
-    facts: dict[str, Any] = {"address": address, "started_at": row.started_at or now}
+    facts: dict[str, Any] = {"address": address, "node": node, "started_at": row.started_at or now}
     if not is_ready:
         since = row.unready_since or now
         _held(row).update(state=Replica.State.STARTING, healthy_since=None, unready_since=since, **facts)
@@ -129,8 +130,18 @@ def note_probe(row: Replica, *, address: str, is_ready: bool) -> None:
     _held(row).update(**facts)
 
 
+def note_moved(row: Replica, *, address: str, node: str) -> None:
+    """A replica is served from another machine from now on; what ran on the one before is stopped a little later."""
+    _held(row).update(address=address, node=node, moved_at=timezone.now())
+
+
+def has_settled(row: Replica) -> bool:
+    """Whether gateways know by now where a replica is, so that an earlier copy of it may go."""
+    return row.moved_at is None or (timezone.now() - row.moved_at).total_seconds() >= DRAIN_GRACE_SECONDS
+
+
 @transaction.atomic
-def finish_wanted(deployment: Deployment) -> Deployment:
+def finish_wanted(deployment: Deployment, *, is_moving: bool = False) -> Deployment:
     """Draw the conclusion of one look at a wanted deployment: live, still on its way, degraded or failed."""
     if _is_wanted_otherwise(deployment):
         return deployment
@@ -142,7 +153,7 @@ def finish_wanted(deployment: Deployment) -> Deployment:
     if now == Deployment.Phase.RUNNING and deployment.live_at is None:
         _go_live(deployment)
     draining = deployment.replica_set.filter(state=Replica.State.DRAINING).exists()
-    is_calm = now == Deployment.Phase.RUNNING and deployment.is_wanted and not draining
+    is_calm = now == Deployment.Phase.RUNNING and deployment.is_wanted and not draining and not is_moving
     leases.release(
         deployment,
         due_in=CALM_SECONDS if is_calm else BUSY_SECONDS,

@@ -7,7 +7,7 @@ from apps.core.actors import Scoped
 from apps.core.leases import Leased
 
 # Kinds of target whose driver keeps every replica behind a sandbox: only there a model may run by an exception.
-WALLED_KINDS = frozenset({"process"})
+WALLED_KINDS = frozenset({"process", "docker"})
 
 
 class Target(Leased):
@@ -17,6 +17,7 @@ class Target(Leased):
     kind = models.CharField(_("kind"), max_length=30)  # a driver's key: process, docker, swarm …
     config = models.JSONField(default=dict, blank=True)
     sealed = models.TextField(blank=True)  # credentials, JSON, sealed for this row; write-only
+    draining = models.JSONField(default=list, blank=True)  # names of nodes that get nothing new
     is_enabled = models.BooleanField(_("enabled"), default=True)
     is_reachable = models.BooleanField(null=True)
     checked_at = models.DateTimeField(null=True, blank=True)

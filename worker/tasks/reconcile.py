@@ -21,6 +21,7 @@ from worker.drivers.registry import open_driver
 from worker.errors import ToolError
 from worker.specs import Message, ReplicaSpec, ReplicaStatus, TargetSpec, gettext_noop
 from worker.tasks.images import refuse_tampered, registry_of
+from worker.tasks.places import Places, look
 
 log = structlog.get_logger(__name__)
 
@@ -49,15 +50,48 @@ def run_wanted(deployment: Deployment, driver: Driver) -> None:
         message = Message(gettext_noop("What was approved has changed or was taken back; it is not started."))
         observing.fail(deployment, kind="subject_changed", message=message.to_json())
         return
-    seen = owned(deployment, driver)
     rows = {row.index: row for row in observing.expect_replicas(deployment)}
+    places = look(deployment, driver, deployment.target.draining)
+    seen = places.homes
     todo = plan([observing.as_wanted(row) for row in rows.values()], {s.name: s.state for s in seen.values()})
     for row in rows.values():
         note_exit_of(deployment, row, seen.get(row.name))
     if not observing.is_hopeless(deployment):
         carry_out(deployment, driver, todo, seen)
         follow_steps(deployment)
-    observing.finish_wanted(deployment)
+    observing.finish_wanted(deployment, is_moving=move(deployment, driver, places))
+
+
+def move(deployment: Deployment, driver: Driver, places: Places) -> bool:
+    """Bring replicas off machines that drain: the next copy answers before the one before it ends. Whether any moves.
+
+    A replica that has a copy elsewhere for another reason (its machine came back) loses the one that is not served.
+    """
+    is_moving = False
+    for row in deployment.replica_set.filter(index__lt=deployment.replicas, state=Replica.State.RUNNING):
+        step = places.next_step(row)
+        if step.start:
+            observing.hold(deployment)
+            is_moving |= driver.start(replica_spec(deployment, row)).node != row.node
+        elif step.successor:
+            is_moving = True
+            switch(deployment, driver, row, step.successor)
+        for copy in step.leftovers if observing.has_settled(row) else ():
+            observing.hold(deployment)
+            driver.stop_copy(row.name, copy.node, drain_seconds=10.0)
+        is_moving |= bool(step.leftovers)
+    return is_moving
+
+
+def switch(deployment: Deployment, driver: Driver, row: Replica, to: ReplicaStatus) -> None:
+    """Serve a replica from its next machine, once it answers there as it did when it was examined."""
+    if not is_ready(to.address, observing.replica_secret(row), deployment.release.subject):
+        return
+    if answers_as_examined(deployment, driver, row, to.address):
+        observing.note_moved(row, address=to.address, node=to.node)
+        words = gettext_noop("Replica %(index)s moved from %(before)s to %(node)s.")
+        detail = Message(words, {"index": row.index, "before": row.node, "node": to.node})
+        observing.note_event(deployment, "move", detail.to_json())
 
 
 def carry_out(deployment: Deployment, driver: Driver, todo: Plan, seen: dict[str, ReplicaStatus]) -> None:
@@ -92,7 +126,7 @@ def start_replica(deployment: Deployment, driver: Driver, row: Replica, before: 
         driver.stop(row.name, drain_seconds=0.0)
     observing.hold(deployment)
     status = driver.start(replica_spec(deployment, row))
-    observing.note_started(deployment, row, status.address)
+    observing.note_started(deployment, row, status.address, status.node)
     if row.started_at is not None:
         detail = Message(gettext_noop("Replica %(index)s was started again."), {"index": row.index})
         observing.note_event(deployment, "restart", detail.to_json(), row.failure_log)
@@ -116,7 +150,7 @@ def probe(deployment: Deployment, driver: Driver, row: Replica, status: ReplicaS
     if ready and row.healthy_since is None:
         ready = answers_as_examined(deployment, driver, row, status.address)
     if ready is not None:
-        observing.note_probe(row, address=status.address, is_ready=ready)
+        observing.note_probe(row, address=status.address, node=status.node, is_ready=ready)
 
 
 def answers_as_examined(deployment: Deployment, driver: Driver, row: Replica, address: str) -> bool | None:
@@ -178,7 +212,7 @@ def owned(deployment: Deployment, driver: Driver) -> dict[str, ReplicaStatus]:
 
 
 def target_spec(target: Target) -> TargetSpec:
-    return TargetSpec(target.name, target.kind, target.config, open_secrets(target))
+    return TargetSpec(target.name, target.kind, target.config, open_secrets(target), tuple(target.draining))
 
 
 def replica_spec(deployment: Deployment, row: Replica) -> ReplicaSpec:
@@ -198,5 +232,6 @@ def replica_spec(deployment: Deployment, row: Replica) -> ReplicaSpec:
         memory_bytes=int(options.get("memory_mb", 2048)) << 20,
         cpus=float(options.get("cpus", 1)),
         needs_wall=deployment.release.version.tier == 2,
+        gpus=int(options.get("gpus", 0)),
         registry=registry_of(deployment.build),
     )
