@@ -1,0 +1,95 @@
+"""The cache and the sessions in Redis, and that pages are served while it is gone or hangs."""
+
+import time
+from collections.abc import Iterator
+
+import pytest
+from django.core.cache import cache
+from django.test import Client
+from pytest_django import Settings
+
+from apps.core import shared_cache
+from tests.cast import Cast
+from tests.engines import brokers
+from tests.engines.brokers import Broker, Redis
+
+
+@pytest.fixture(scope="module")
+def redis() -> Iterator[Broker]:
+    with brokers.serve(Redis) as server:
+        yield server
+
+
+@pytest.fixture
+def shared(redis: Broker, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Broker:
+    """This process with the cache and the sessions that ``SLIPWAY_REDIS_URL`` brings; Redis is soon asked again."""
+    monkeypatch.setattr(shared_cache, "AWAY_SECONDS", 0.5)
+    settings.CACHES = {
+        "default": {
+            "BACKEND": "apps.core.shared_cache.SharedCache",
+            "LOCATION": redis.url,
+            "OPTIONS": {"socket_timeout": 0.5, "socket_connect_timeout": 0.5},
+        }
+    }
+    settings.SESSION_ENGINE = "django.contrib.sessions.backends.cached_db"
+    cache.clear()
+    return redis
+
+
+@pytest.fixture
+def dana(shared: Broker, cast: Cast) -> Client:
+    client = Client()
+    client.force_login(cast.user("dana"), backend="allauth.account.auth_backends.AuthenticationBackend")
+    return client
+
+
+def seconds_for(client: Client) -> float:
+    begun = time.monotonic()
+    assert client.get("/p/digits-team/models/").status_code == 200
+    return time.monotonic() - begun
+
+
+def test_what_one_process_keeps_the_next_one_finds(shared: Broker) -> None:
+    assert cache.add("one", {"n": 1}, 60)
+    assert not cache.add("one", {"n": 2}, 60)
+    assert (cache.get("one"), cache.get("two", "none"), "one" in cache) == ({"n": 1}, "none", True)
+    assert cache.delete("one")
+    cache.set_many({"a": 1, "b": 2}, 60)
+    assert cache.get_many(["a", "b", "c"]) == {"a": 1, "b": 2}
+    assert cache.touch("a", 60)
+    assert cache.incr("a") == 2
+
+
+def test_pages_are_served_while_redis_is_gone(shared: Broker, dana: Client) -> None:
+    seconds_for(dana)
+    shared.stop()
+    try:
+        assert seconds_for(dana) < 3  # by the session in the database
+        assert (cache.get("one", "none"), cache.add("one", 1), cache.get_many(["one"])) == ("none", True, {})
+        assert cache.set_many({"one": 1}) == ["one"]
+    finally:
+        shared.start()
+    deadline = time.monotonic() + 10
+    while not (cache.set("one", 1, 60) or cache.get("one")):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    seconds_for(dana)
+
+
+def test_pages_wait_for_a_hung_redis_once_and_shortly(
+    shared: Broker, dana: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shared_cache, "AWAY_SECONDS", 60.0)
+    seconds_for(dana)
+    shared.pause()
+    try:
+        assert seconds_for(dana) < 3
+        assert seconds_for(dana) < 1
+    finally:
+        shared.resume()
+
+
+def test_a_session_that_was_ended_is_gone_from_both_places(dana: Client) -> None:
+    assert dana.get("/p/digits-team/models/").status_code == 200
+    dana.session.delete()
+    assert dana.get("/p/digits-team/models/").status_code == 302
