@@ -105,6 +105,22 @@ def test_what_ended_is_started_again_by_an_update_in_place(ground: Ground, drive
     assert len(client.secrets.list()) == 1
 
 
+def test_replica_on_a_node_that_drains_gets_a_copy_elsewhere_before_it_goes(
+    ground: Ground, driver: SwarmDriver
+) -> None:
+    before = driver.start(ground.make())
+    ground.draining.append(before.node)
+    after = ground.open().start(ground.make())
+    assert after.node != before.node
+    assert [ask(each.address, "/v2/health/ready")[0] for each in (before, after)] == [200, 200]
+    driver = ground.open()
+    assert sorted(each.node for each in driver.list_owned(INSTANCE)) == ["host1", "host2"]
+    driver.stop_copy("slipway-1-1-0", before.node, 1)
+    assert driver.list_owned(INSTANCE) == [driver.status("slipway-1-1-0")] == [after]
+    ground.draining.append(after.node)
+    assert ground.open().start(ground.make()) == after, "there is nowhere to go"
+
+
 @pytest.mark.parametrize(
     ("kind", "change"),
     [

@@ -38,14 +38,15 @@ def make_network(cluster: Cluster, spec: ReplicaSpec) -> str:
     return str(cluster.manager.get(f"/networks/{spec.name}", scope="swarm")["Id"])
 
 
-def remove_old_secrets(cluster: Cluster, name: str, kept: str) -> None:
+def remove_other_secrets(cluster: Cluster, name: str, kept: str) -> None:
+    """Those of earlier starts; what another copy of the replica still uses, Swarm keeps."""
     for secret in cluster.secrets(f"{REPLICA}={name}"):
         if secret["ID"] != kept:
             cluster.remove(f"/secrets/{secret['ID']}")
 
 
 def remove(cluster: Cluster, name: str) -> None:
-    """Everything that belonged to a replica without a service. What a lost node still holds stays for ``sweep``."""
+    """What belongs to a replica and no service uses. What a lost node still holds stays for ``sweep``."""
     for secret in cluster.secrets(f"{REPLICA}={name}"):
         cluster.remove(f"/secrets/{secret['ID']}")
     for network in cluster.networks(f"{REPLICA}={name}"):
@@ -55,7 +56,7 @@ def remove(cluster: Cluster, name: str) -> None:
 def sweep(cluster: Cluster, instance: str) -> None:
     """Remove what is left of replicas of this instance that have had no service for a while."""
     label = f"slipway.instance={instance}"
-    served = {service["Spec"]["Name"] for service in cluster.services(label)}
+    served = {service["Spec"]["Labels"][REPLICA] for service in cluster.services(label)}
     for secret in cluster.secrets(label):
         if _is_left(secret["Spec"]["Labels"], secret["CreatedAt"], served):
             cluster.remove(f"/secrets/{secret['ID']}")

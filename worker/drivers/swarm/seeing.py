@@ -1,6 +1,6 @@
 """Replicas as the cluster shows them, and why one of them ended."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -29,8 +29,10 @@ class Seen:
     status: ReplicaStatus
 
 
-def find(cluster: Cluster, name: str) -> Seen | None:
-    return next(iter(look(cluster, f"{REPLICA}={name}")), None)
+def find(cluster: Cluster, name: str, title: str) -> Seen | None:
+    """The copy of a replica whose service has this title."""
+    copies = look(cluster, f"{REPLICA}={name}")
+    return next((seen for seen in copies if seen.service["Spec"]["Name"] == title), None)
 
 
 def look(cluster: Cluster, label: str) -> list[Seen]:
@@ -43,12 +45,12 @@ def look(cluster: Cluster, label: str) -> list[Seen]:
     for task in cluster.tasks(label):
         tasks.setdefault(task["ServiceID"], []).append(task)
     seen = [_see(service, tasks.get(service["ID"], []), nodes) for service in services]
-    return sorted(seen, key=lambda each: each.status.name)
+    return sorted(seen, key=lambda each: (each.status.name, each.status.node))
 
 
-def is_still_running(cluster: Cluster, name: str) -> bool:
-    """Whether a machine that answers has a task of this name, be its service there or not."""
-    tasks = cluster.tasks(f"{REPLICA}={name}")
+def is_still_running(cluster: Cluster, name: str, services: Collection[str]) -> bool:
+    """Whether a machine that answers has a task of these services (by id), be they there or not."""
+    tasks = [task for task in cluster.tasks(f"{REPLICA}={name}") if task["ServiceID"] in services]
     if not tasks:
         return False
     lost = {node["ID"] for node in cluster.nodes() if reading.is_lost(node)}

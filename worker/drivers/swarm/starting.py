@@ -9,7 +9,6 @@ from worker.drivers.docker_host.engine import Refused
 from worker.drivers.swarm import belongings, placement, services
 from worker.drivers.swarm.cluster import Cluster
 from worker.drivers.swarm.seeing import Seen, find
-from worker.drivers.swarm.services import REPLICA
 from worker.errors import ToolError
 from worker.specs import Message, ReplicaSpec, gettext_noop
 
@@ -55,64 +54,73 @@ def refuse_old_managers(cluster: Cluster, spec: ReplicaSpec) -> None:
         raise ToolError(Message(_OLD, params), kind="engine_too_old", permanent=True)
 
 
-def put(cluster: Cluster, spec: ReplicaSpec, constraints: Sequence[str], current: Json | None) -> bool:
-    """Create the replica's service, or start ``current`` again in place; whether it was kept off any node.
+class Start:
+    """One start of a replica: its service is written, watched, and removed again where it finds no place."""
 
-    It keeps off the nodes that have more of its siblings than the emptiest has.
-    """
-    secret = belongings.make_secret(cluster, spec)
-    nodes = placement.candidates(cluster.nodes(), constraints)
-    avoided = placement.avoided(nodes, _siblings(cluster, spec))
-    _write(cluster, spec, secret, [*constraints, *avoided], current)
-    belongings.remove_old_secrets(cluster, spec.name, kept=secret["SecretID"])
-    return bool(avoided)
+    def __init__(self, cluster: Cluster, spec: ReplicaSpec, constraints: Sequence[str], title: str) -> None:
+        self.cluster, self.spec, self.constraints, self.title = cluster, spec, tuple(constraints), title
+        self.is_kept_off = False
 
+    def put(self, current: Json | None) -> None:
+        """Create the service, or start ``current`` again in place.
 
-def watch(cluster: Cluster, spec: ReplicaSpec, constraints: Sequence[str], *, is_kept_off: bool) -> Seen | None:
-    """The replica once it runs or has ended, or as it is when the time is over; None where it was removed meanwhile.
+        It keeps off the nodes that have more of its siblings than the emptiest has.
+        """
+        secret = belongings.make_secret(self.cluster, self.spec)
+        nodes = placement.candidates(self.cluster.nodes(), self.constraints)
+        avoided = placement.avoided(nodes, self._siblings())
+        self._write(secret, [*self.constraints, *avoided], current)
+        self.is_kept_off = bool(avoided)
+        belongings.remove_other_secrets(self.cluster, self.spec.name, kept=secret["SecretID"])
 
-    ToolError ``no_node`` where Swarm finds no place for it.
-    """
-    deadline = time.monotonic() + START_SECONDS
-    placed_by = time.monotonic() + PLACE_SECONDS
-    while True:
-        seen = find(cluster, spec.name)
-        if seen is None or seen.status.state != "starting" or time.monotonic() > deadline:
-            return seen
-        refusal = _refusal(seen)
-        if not refusal:
-            placed_by = time.monotonic() + PLACE_SECONDS
-        elif is_kept_off:  # rather beside a sibling than nowhere
-            _put_anywhere(cluster, spec, constraints, seen.service)
-            is_kept_off, placed_by = False, time.monotonic() + PLACE_SECONDS
-        elif time.monotonic() > placed_by:
-            cluster.remove(f"/services/{seen.service['ID']}")
-            belongings.remove(cluster, spec.name)
-            raise ToolError(Message(_NO_NODE, {"reason": refusal}), kind="no_node", log=refusal)
-        time.sleep(LOOK_SECONDS)
+    def watch(self) -> Seen | None:
+        """The replica once it runs or has ended, or as it is when the time is over; None where somebody removed it.
 
+        ToolError ``no_node`` where Swarm finds no place for it.
+        """
+        deadline = time.monotonic() + START_SECONDS
+        placed_by = time.monotonic() + PLACE_SECONDS
+        while True:
+            seen = find(self.cluster, self.spec.name, self.title)
+            if seen is None or seen.status.state != "starting" or time.monotonic() > deadline:
+                return seen
+            refusal = _refusal(seen)
+            if not refusal:
+                placed_by = time.monotonic() + PLACE_SECONDS
+            elif self.is_kept_off:
+                self._put_anywhere(seen.service)
+                placed_by = time.monotonic() + PLACE_SECONDS
+            elif time.monotonic() > placed_by:
+                self._give_up(seen, refusal)
+            time.sleep(LOOK_SECONDS)
 
-def _put_anywhere(cluster: Cluster, spec: ReplicaSpec, constraints: Sequence[str], current: Json) -> None:
-    used = current["Spec"]["TaskTemplate"]["ContainerSpec"]["Secrets"][0]
-    _write(cluster, spec, {name: used[name] for name in ("SecretID", "SecretName")}, constraints, current)
+    def _put_anywhere(self, current: Json) -> None:
+        """Rather beside a sibling than nowhere."""
+        self.is_kept_off = False
+        used = current["Spec"]["TaskTemplate"]["ContainerSpec"]["Secrets"][0]
+        self._write({name: used[name] for name in ("SecretID", "SecretName")}, self.constraints, current)
 
-
-def _write(cluster: Cluster, spec: ReplicaSpec, secret: Json, constraints: Sequence[str], current: Json | None) -> None:
-    """Write the service and read it back: what the cluster keeps has to be what was asked for."""
-    version = current["Spec"]["TaskTemplate"].get("ForceUpdate", 0) + 1 if current else 0
-    body = services.describe(spec, secret, belongings.make_network(cluster, spec), constraints, version)
-    cluster.put_service(spec, body, current)
-    for kept in cluster.services(f"{REPLICA}={spec.name}"):
-        changed = list(policy.differ(body, kept["Spec"], "Service"))
-        if changed:
-            cluster.remove(f"/services/{kept['ID']}")
-            params = {"name": spec.name, "paths": ", ".join(changed)[:500]}
+    def _write(self, secret: Json, constraints: Sequence[str], current: Json | None) -> None:
+        """Write the service and read it back: what the cluster keeps has to be what was asked for."""
+        version = current["Spec"]["TaskTemplate"].get("ForceUpdate", 0) + 1 if current else 0
+        network = belongings.make_network(self.cluster, self.spec)
+        body = {**services.describe(self.spec, secret, network, constraints, version), "Name": self.title}
+        self.cluster.put_service(self.spec, body, current)
+        kept = find(self.cluster, self.spec.name, self.title)
+        changed = list(policy.differ(body, kept.service["Spec"], "Service")) if kept else []
+        if kept and changed:
+            self.cluster.remove(f"/services/{kept.service['ID']}")
+            params = {"name": self.spec.name, "paths": ", ".join(changed)[:500]}
             raise ToolError(Message(_CHANGED, params), kind="policy_changed", permanent=True)
 
+    def _siblings(self) -> list[Json]:
+        labels = [f"slipway.{name}={self.spec.labels.get(name, '')}" for name in ("instance", "deployment")]
+        return self.cluster.tasks(*labels, only_running=True)
 
-def _siblings(cluster: Cluster, spec: ReplicaSpec) -> list[Json]:
-    labels = [f"slipway.{name}={spec.labels.get(name, '')}" for name in ("instance", "deployment")]
-    return cluster.tasks(*labels, only_running=True)
+    def _give_up(self, seen: Seen, refusal: str) -> None:
+        self.cluster.remove(f"/services/{seen.service['ID']}")
+        belongings.remove(self.cluster, self.spec.name)
+        raise ToolError(Message(_NO_NODE, {"reason": refusal}), kind="no_node", log=refusal)
 
 
 def _refusal(seen: Seen) -> str:
