@@ -193,6 +193,8 @@ def _classify(error: Exception, complaint: str) -> tuple[str, str, str]:
         return "tls_untrusted", _STRANGER, error.verify_message
     if isinstance(error, ssl.SSLError) and "ALERT" in str(error.reason):
         return "tls_refused", _NOT_LET_IN, str(error.reason).lower().replace("_", " ")
+    if isinstance(error, ssl.SSLEOFError):  # the same, where it hung up before we had read why
+        return "tls_refused", _NOT_LET_IN, "it hung up once it had seen it"
     if "host key" in complaint.lower():
         return "ssh_host_key", _OTHER_KEY, complaint
     if "permission denied" in complaint.lower():
