@@ -39,7 +39,7 @@ def refusal(host: str, answer: requests.Response) -> ToolError:
         )
         return _error(words, "registry_denied", permanent=True, host=host, reason=reason)
     if answer.status_code == requests.codes.not_found:
-        words = gettext_noop("The registry %(host)s does not have it any more: %(reason)s. Build the release again.")
+        words = gettext_noop("The registry %(host)s does not have it any more: %(reason)s. Propose the version again.")
         return _error(words, "image_missing", permanent=True, host=host, reason=reason)
     words = gettext_noop("The registry %(host)s refused: %(reason)s.")
     is_lasting = 400 <= answer.status_code < 500 and answer.status_code not in {408, 429}
@@ -49,7 +49,7 @@ def refusal(host: str, answer: requests.Response) -> ToolError:
 def mismatch(host: str, digest: str) -> ToolError:
     words = gettext_noop(
         "The registry %(host)s gives other bytes for %(digest)s than were stored there: somebody or something changed"
-        " them. Nothing is started. Find out who can write to the registry, then build the release again."
+        " them. Nothing is started. Find out who can write to the registry, then propose the version again."
     )
     return _error(words, "digest_mismatch", permanent=True, host=host, digest=digest[:19])
 

@@ -4,6 +4,7 @@ It is asked once for each set of packages; what it made is fetched from it and t
 """
 
 import contextlib
+import io
 import os
 import re
 from collections.abc import Iterator
@@ -75,13 +76,17 @@ class Engine:
 
     def save(self, image: str, path: Path) -> None:
         """The image as the engine exports it (``docker save``)."""
-        with self._told(), path.open("wb") as file:
-            for chunk in self._api.get_image(image, _CHUNK):
+        with path.open("wb") as file:
+            for chunk in self._export(image):
                 file.write(chunk)
+
+    def _export(self, image: str) -> Iterator[bytes]:
+        with self._told():  # not what the reader does with it: a full disk here is no fault of the engine's
+            yield from self._api.get_image(image, _CHUNK)
 
     def _build(self, context: Context, tell: Tell) -> str:
         said = self._api.build(
-            fileobj=_Packed(context.as_tar()),
+            fileobj=io.BytesIO(context.as_tar()),
             custom_context=True,
             decode=True,
             rm=True,
@@ -124,19 +129,6 @@ class Engine:
     def _error(self, words: str, reason: str, permanent: bool = False) -> ToolError:
         params = {"host": self.host, "reason": reason[:300]}
         return ToolError(Message(words, params), kind="build_host", permanent=permanent)
-
-
-class _Packed:
-    """A context that the SDK can send: it asks for a file, and only ever reads it."""
-
-    def __init__(self, data: bytes) -> None:
-        self._data = data
-
-    def __len__(self) -> int:
-        return len(self._data)
-
-    def __iter__(self) -> Iterator[bytes]:
-        yield self._data
 
 
 def _tls(folder: Path) -> TLSConfig:

@@ -25,15 +25,15 @@ STATEMENT = "https://in-toto.io/Statement/v1"
 PREDICATE = "https://slsa.dev/provenance/v1"
 BUILD_TYPE = "urn:slipway:build:image:v1"
 _NO_ENVELOPE = gettext_noop(
-    "The image has no provenance that could be read: it is not a DSSE envelope. Nothing is started. Build the release"
+    "The image has no provenance that could be read: it is not a DSSE envelope. Nothing is started. Propose the version"
     " again."
 )
 _NOT_OURS = gettext_noop(
     "The provenance of the image is not signed by a key of this installation, or was changed since. Nothing is started."
-    " Find out who can write to the database, then build the release again."
+    " Find out who can write to the database, then propose the version again."
 )
 _NO_STATEMENT = gettext_noop(
-    "What is signed for the image is not an in-toto statement. Nothing is started. Build the release again."
+    "What is signed for the image is not an in-toto statement. Nothing is started. Propose the version again."
 )
 
 

@@ -11,17 +11,17 @@ from worker.errors import ToolError
 from worker.specs import Message, RegistryAccess, gettext_noop
 
 _NOT_A_BUILD = gettext_noop(
-    "What is signed for the image does not say how it was built. Nothing is started. Build the release again."
+    "What is signed for the image does not say how it was built. Nothing is started. Propose the version again."
 )
 _OTHER_IMAGE = gettext_noop(
-    "The provenance speaks of another image than the one to be started. Nothing is started. Build the release again."
+    "The provenance speaks of another image than the one to be started. Nothing is started. Propose the version again."
 )
 _OTHER_SUBJECT = gettext_noop(
-    "The image was built for another subject than the one that was approved. Nothing is started. Build the release"
+    "The image was built for another subject than the one that was approved. Nothing is started. Propose the version"
     " again."
 )
 _OTHER_PARTS = gettext_noop(
-    "The image's bill of materials is not the one that was signed. Nothing is started. Build the release again."
+    "The image's bill of materials is not the one that was signed. Nothing is started. Propose the version again."
 )
 
 
@@ -67,12 +67,12 @@ def _digest(document: Any) -> str:
 
 
 def _missing(host: str, digest: str) -> ToolError:
-    words = gettext_noop("The registry %(host)s has no image %(digest)s any more. Build the release again.")
+    words = gettext_noop("The registry %(host)s has no image %(digest)s any more. Propose the version again.")
     return ToolError(Message(words, {"host": host, "digest": digest[:19]}), kind="image_missing", permanent=True)
 
 
 def _elsewhere(host: str, ours: str) -> ToolError:
     words = gettext_noop(
-        "The image lies in the registry %(host)s, and SLIPWAY_REGISTRY_URL names %(ours)s. Build the release again."
+        "The image lies in the registry %(host)s, and SLIPWAY_REGISTRY_URL names %(ours)s. Propose the version again."
     )
     return ToolError(Message(words, {"host": host, "ours": ours}), kind="image_missing", permanent=True)
