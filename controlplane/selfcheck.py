@@ -133,7 +133,7 @@ def strange_bytes(world: World) -> Iterator[str]:
     """Replicas that run something else than what was built for them."""
     for row in Replica.objects.select_related("deployment__build"):
         for status in world.seen.get(row.deployment.target_id, {}).get(row.name, []):
-            runs, built = status.labels.get("digest", ""), row.deployment.build.digest
+            runs, built = status.digest, row.deployment.build.digest
             if runs and runs != built:
                 yield f"{row.name} runs {runs}, but {built} was built and approved"
 

@@ -242,6 +242,7 @@ class ReplicaStatus:
     reason: Message | None = None
     log: str = ""  # the log line that shows why
     node: str = ""  # the machine it is on, where the target has several
+    digest: str = ""  # of what really runs, where the target can tell
 
 
 @dataclass(frozen=True)

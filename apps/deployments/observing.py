@@ -104,6 +104,12 @@ def note_exit(row: Replica, *, kind: str, reason: Message, log: str) -> None:
     )
 
 
+@transaction.atomic
+def alarm_exchanged(row: Replica, digest: str) -> None:
+    """Put into the audit log that something ran under a replica's name that nobody approved."""
+    record(SYSTEM, "replica.exchanged", row.deployment, after={"replica": row.name, "digest": digest})
+
+
 def note_log(name: str, lines: list[str]) -> None:
     """Keep a replica's newest log lines (at most 64 kB), when there are new ones."""
     text = "\n".join(lines)[-65536:]
@@ -331,14 +337,14 @@ def _go_live(deployment: Deployment) -> None:
         leases.write(deployment, is_wanted=False, generation=deployment.generation + 1)
         return
     open_step(deployment, "route")
-    Route.objects.filter(endpoint_id=deployment.endpoint_id).delete()
-    Route.objects.create(endpoint_id=deployment.endpoint_id, deployment=deployment, weight=100)
     leases.write(deployment, live_at=timezone.now())
-    close_step(deployment, "route")
     replaced = list(_older(deployment))
     Deployment.objects.filter(pk__in=[older.pk for older in replaced]).update(
         is_wanted=False, generation=F("generation") + 1, due_at=timezone.now(), updated_at=timezone.now()
     )
+    Route.objects.filter(endpoint_id=deployment.endpoint_id).delete()
+    Route.objects.create(endpoint_id=deployment.endpoint_id, deployment=deployment, weight=100)
+    close_step(deployment, "route")
     record(SYSTEM, "deployment.live", deployment, after={"release": deployment.release_id, "weight": 100})
     for older in replaced:
         record(SYSTEM, "deployment.replaced", older, after={"by": deployment.pk})

@@ -50,6 +50,7 @@ def start(*, actor: Actor, deployment: Deployment) -> Deployment:
     _startable_build(deployment.release)
     if deployment.is_wanted:
         raise StateConflict(_("This deployment is meant to run already."))
+    _lock(deployment)
     _begin_anew(deployment)
     return _want(
         actor,
@@ -71,6 +72,7 @@ def stop(*, actor: Actor, deployment: Deployment, note: str = "") -> Deployment:
     actor.require("deployment.stop", deployment.project)
     if not deployment.is_wanted:
         raise StateConflict(_("This deployment is not meant to run anyway."))
+    _lock(deployment)
     Route.objects.filter(deployment=deployment).delete()
     return _want(actor, "deployment.stopped", deployment, note=note, is_wanted=False)
 
@@ -129,6 +131,15 @@ def shares(endpoint: Endpoint) -> dict[str, Any]:
 def _route_all_to(deployment: Deployment) -> None:
     Route.objects.filter(endpoint_id=deployment.endpoint_id).delete()
     Route.objects.create(endpoint_id=deployment.endpoint_id, deployment=deployment, weight=100)
+
+
+def _lock(deployment: Deployment) -> None:
+    """Keep everybody else from the deployment until the transaction ends.
+
+    A deployment's row comes first, then its replicas and routes, then the audit log: whoever takes them in this order
+    never waits for somebody who waits for them.
+    """
+    Deployment.objects.select_for_update(no_key=True).get(pk=deployment.pk)
 
 
 def _begin_anew(deployment: Deployment) -> None:

@@ -102,7 +102,7 @@ def test_what_does_not_carry_our_label_is_none_of_our_business(running: Deployme
 
 def test_other_bytes_than_were_built(running: Deployment, target: FakeTarget) -> None:
     name, status = next(iter(target.replicas.items()))
-    target.replicas[name] = replace(status, labels={**status.labels, "digest": "sha256:another"})
+    target.replicas[name] = replace(status, digest="sha256:another")
     assert f"{name} runs sha256:another" in only("what runs is what was built")
 
 

@@ -39,8 +39,8 @@ class HostOnDisk(Driver):
             return known
         if self.poison and spec.name.startswith(self.poison):
             os.kill(os.getpid(), signal.SIGKILL)
-        made = {"labels": {**spec.labels, "digest": spec.digest}, "started_at": time.time(), "exit_code": None}
-        draft = self.folder / f".{spec.name}.{os.getpid()}"
+        made = {"labels": dict(spec.labels), "digest": spec.digest, "started_at": time.time(), "exit_code": None}
+        draft = self.folder.with_name(f"draft-{os.getpid()}")  # so that a replica is there as a whole or not at all
         draft.write_text(json.dumps(made))
         draft.rename(self._file(spec.name))
         return self.status(spec.name)
@@ -56,7 +56,7 @@ class HostOnDisk(Driver):
             made = json.loads(self._file(name).read_text())
         except FileNotFoundError:
             return ReplicaStatus(name, "gone")
-        seen = ReplicaStatus(name, "running", f"{name}:80", made["labels"], made["started_at"])
+        seen = ReplicaStatus(name, "running", f"{name}:80", made["labels"], made["started_at"], digest=made["digest"])
         if made["exit_code"] is None:
             return seen
         reason = Message("It ended with exit code %(code)s.", {"code": made["exit_code"]})

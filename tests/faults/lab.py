@@ -141,6 +141,7 @@ def make_lab(folder: Path, receiver: Receiver, seed: int, endpoints: int = 4) ->
         library.create_model(actor=cast.actor("dana"), project=cast.project, name=row.name)
     host = HostOnDisk(folder / "host")
     lab = Lab(cast, host, receiver, channel, rows, random.Random(seed), settings.SLIPWAY_INSTANCE, folder / "breaches")
+    host.folder.mkdir()
     lab.breaches.touch()
     host.before_stop = lab.note_stop
     return lab

@@ -41,10 +41,10 @@ def test_a_worker_may_fall_asleep_and_wake_when_its_lease_is_another_s(
 
 
 def test_a_naive_worker_is_found_out(lab: Lab, chance: random.Random, tmp_path: Path) -> None:
-    crew = Crew(tmp_path, {**TASKS, Job.RECONCILE: naive.reconcile})
+    crew = Crew(tmp_path, {**TASKS, Job.RECONCILE: naive.reconcile}, where="tests.")
     storm = Storm("killed each at another point, and naive", lab, crew, chance)
     try:
-        storm.strike(12, signal.SIGKILL, seconds=10.0)
+        storm.strike(8, signal.SIGKILL, seconds=10.0)
         outcome = storm.settle(patience=4 * LEASE_SECONDS)
     finally:
         crew.end()

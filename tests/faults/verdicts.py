@@ -54,7 +54,6 @@ def _left_over(lab: Lab) -> Iterator[str]:
     for status in lab.host.list_owned(lab.instance):
         if status.labels["deployment"] not in wanted:
             yield f"{status.name} is an orphan"
-    yield from (f"the draft {path.name} is left over" for path in lab.host.folder.glob(".slipway*"))
 
 
 def _wrong_routes(lab: Lab) -> Iterator[str]:

@@ -46,21 +46,25 @@ class Fate:
 
     notebook: int  # a descriptor to append to
     blow: signal.Signals | None
+    where: str  # only at points whose names begin so
     is_over: bool = False
 
     def __call__(self, name: str) -> None:
-        if self.blow is None or self.is_over or name in os.pread(self.notebook, 1 << 20, 0).decode().split("\n"):
+        if self.blow is None or self.is_over or not name.startswith(self.where) or name in self._struck():
             return
         self.is_over = True
         os.write(self.notebook, f"{name}\n".encode())
         os.kill(os.getpid(), self.blow)
 
+    def _struck(self) -> list[str]:
+        return os.pread(self.notebook, 1 << 20, 0).decode().split("\n")
+
 
 class Crew:
     """The workers of one storm, and what they have written down."""
 
-    def __init__(self, folder: Path, tasks: Tasks = TASKS, repeats: int = 1) -> None:
-        self.tasks, self.repeats = tasks, repeats
+    def __init__(self, folder: Path, tasks: Tasks = TASKS, repeats: int = 1, where: str = "") -> None:
+        self.tasks, self.repeats, self.where = tasks, repeats, where
         self.notes, self.errors = folder / "points", folder / "errors"
         self.errors.touch()
         self.notebook = os.open(self.notes, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
@@ -69,7 +73,7 @@ class Crew:
 
     def fork(self, blow: signal.Signals | None = None) -> int:
         """One more worker, hit by ``blow`` at a point of its own, or by nothing; its process id."""
-        fate = Fate(self.notebook, blow)
+        fate = Fate(self.notebook, blow, self.where)
         connections.close_all()  # nobody may speak on a connection of the parent
         pid = os.fork()
         if pid == 0:

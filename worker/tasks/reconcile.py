@@ -1,5 +1,6 @@
 """Bring one deployment closer to what is desired. Only this task writes what is observed of it."""
 
+from dataclasses import replace
 from http.client import HTTPException
 from pathlib import Path
 
@@ -52,7 +53,7 @@ def run_wanted(deployment: Deployment, driver: Driver) -> None:
         return
     rows = {row.index: row for row in observing.expect_replicas(deployment)}
     places = look(deployment, driver, deployment.target.draining)
-    seen = places.homes
+    seen = {name: as_exchanged(deployment, status) for name, status in places.homes.items()}
     todo = plan([observing.as_wanted(row) for row in rows.values()], {s.name: s.state for s in seen.values()})
     for row in rows.values():
         note_exit_of(deployment, row, seen.get(row.name))
@@ -60,6 +61,15 @@ def run_wanted(deployment: Deployment, driver: Driver) -> None:
         carry_out(deployment, driver, todo, seen)
         follow_steps(deployment)
     observing.finish_wanted(deployment, is_moving=move(deployment, driver, places))
+
+
+def as_exchanged(deployment: Deployment, status: ReplicaStatus) -> ReplicaStatus:
+    """The status itself; or, where something else runs under the replica's name than was built, that it has ended."""
+    if status.digest in ("", deployment.build.digest):
+        return status
+    words = gettext_noop("Somebody exchanged it: %(runs)s ran under its name, which nobody approved.")
+    reason = Message(words, {"runs": status.digest})
+    return replace(status, state="exited", address="", kind="exchanged", reason=reason)
 
 
 def move(deployment: Deployment, driver: Driver, places: Places) -> bool:
@@ -142,6 +152,8 @@ def note_exit_of(deployment: Deployment, row: Replica, status: ReplicaStatus | N
     elif status.state == "exited":
         reason = status.reason or Message(gettext_noop("It ended by itself."))
         observing.note_exit(row, kind=status.kind or "crashed", reason=reason.to_json(), log=status.log)
+        if status.kind == "exchanged":
+            observing.alarm_exchanged(row, status.digest)
 
 
 def probe(deployment: Deployment, driver: Driver, row: Replica, status: ReplicaStatus) -> None:
