@@ -9,7 +9,10 @@ import pytest
 from tests.engines.databases import Cluster, cluster, used_here
 from tests.faults.lab import LEASE_SECONDS, Lab, make_lab, quicken
 from tests.faults.workers import Crew
+from tests.gateway.conftest import gateway, launch, shared_gateway, stage
 from tests.worker.notifiers.receivers import Receiver, http_receiver
+
+__all__ = ["gateway", "launch", "shared_gateway", "stage"]
 
 SEED = 20
 # A worker that fell asleep in a transaction must not keep its locks for longer than its lease.
