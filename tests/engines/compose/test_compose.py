@@ -1,6 +1,7 @@
 """The whole installation in containers, from its first start to its restoration from a backup."""
 
 import os
+import shutil
 import signal
 import time
 from pathlib import Path
@@ -68,6 +69,16 @@ def test_no_password_is_in_an_environment_or_a_command(running: Stack) -> None:
     for one in running.containers():
         shown = str(one.attrs["Config"])
         assert [secret for secret in secrets if secret in shown] == [], one.name
+
+
+def test_missing_password_stops_the_start_and_is_named(stack: Stack, tmp_path: Path) -> None:
+    bare = Stack(stack.host, tmp_path / "bare")
+    bare.folder.mkdir()
+    for name in ("docker-compose.yml", ".env"):
+        shutil.copy(stack.folder / name, bare.folder)
+    with pytest.raises(AssertionError, match="bare/secrets/redis_conf"):
+        bare.compose("up", "--detach", "cache")
+    bare.compose("down", "--volumes")
 
 
 @pytest.fixture(scope="module")
