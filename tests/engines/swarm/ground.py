@@ -1,6 +1,7 @@
 """The ground that tests of this driver stand on: a cluster of two nodes, a registry that they trust, an image in it."""
 
 import contextlib
+import json
 import os
 import signal
 from collections.abc import Iterator
@@ -31,6 +32,7 @@ class Ground:
     location: str
     config: dict[str, Any] = field(default_factory=dict)  # of the target, over the cluster's own
     draining: list[str] = field(default_factory=list)
+    _flipped: Path | None = None
 
     @property
     def target(self) -> TargetSpec:
@@ -62,18 +64,26 @@ class Ground:
         os.kill(self.container(name).attrs["State"]["Pid"], signal.SIGKILL)
 
     def change_what_the_registry_has(self) -> None:
-        """Until ``tidy``: one byte more in the image's manifest."""
-        self._manifest().write_bytes(self._manifest().read_bytes() + b" ")
+        """Until ``tidy``: flip one byte in the middle of the image's layer, and let no node have it from before."""
+        for daemon in self.swarm.hosts.daemons:
+            for image in daemon.client.images.list():
+                daemon.client.images.remove(image.id, force=True)
+        manifest = json.loads(self.registry.blob(self.location.rpartition("@")[2]).read_bytes())
+        self._flip(self.registry.blob(manifest["layers"][0]["digest"]))
 
     def tidy(self) -> None:
-        self._manifest().write_bytes(self._manifest().read_bytes().rstrip())
+        if self._flipped:
+            self._flip(self._flipped)
         self.config.clear()
         self.draining.clear()
         self.swarm.tidy()
         circuits._circuits.clear()
 
-    def _manifest(self) -> Path:
-        return self.registry.blob(self.location.rpartition("@")[2])
+    def _flip(self, path: Path) -> None:
+        self._flipped = None if self._flipped else path
+        data = bytearray(path.read_bytes())
+        data[len(data) // 2] ^= 1
+        path.write_bytes(data)
 
 
 @contextlib.contextmanager

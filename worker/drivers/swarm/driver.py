@@ -2,8 +2,10 @@
 
 import time
 from collections.abc import Sequence
+from typing import NoReturn
 
 from worker.drivers.base import Driver
+from worker.drivers.docker_host import pulling
 from worker.drivers.swarm import belongings, checks, reading, seeing, starting
 from worker.drivers.swarm.cluster import Cluster, open_cluster
 from worker.drivers.swarm.engines import Engines
@@ -96,7 +98,17 @@ class SwarmDriver(Driver):
             starting.refuse_other_image(cluster, spec)
             starting.refuse_old_managers(cluster, spec)
             start.put(current.service if current else None)
-        return start.watch()
+        seen = start.watch()
+        if seen is not None and (trouble := starting.lack_of_image(seen)):
+            self._explain_lack(cluster, spec, seen, trouble)
+        return seen
+
+    def _explain_lack(self, cluster: Cluster, spec: ReplicaSpec, seen: Seen, trouble: str) -> NoReturn:
+        """A cluster only says "no such image"; the node's own engine, asked to pull it, says why."""
+        _stop(cluster, spec.name, [seen], 0.0)
+        if seen.node is not None:
+            self.engines.fetch(seen.node, spec)
+        raise pulling.explain(cluster.manager, spec, trouble)
 
     def _leaves(self, seen: Seen) -> bool:
         return seen.status.state == "running" and seen.status.node in self.target.draining

@@ -8,7 +8,7 @@ Without it these stay unknown.
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from worker.drivers.docker_host import figures
+from worker.drivers.docker_host import figures, pulling
 from worker.drivers.docker_host.engine import Engine
 from worker.drivers.docker_host.figures import Figures
 from worker.drivers.docker_host.hosts import Host, Hosts
@@ -16,7 +16,7 @@ from worker.drivers.docker_host.reading import read_stats
 from worker.drivers.swarm import reading
 from worker.drivers.swarm.seeing import Seen
 from worker.errors import ToolError
-from worker.specs import ReplicaStats, TargetSpec
+from worker.specs import ReplicaSpec, ReplicaStats, TargetSpec
 
 Json = dict[str, Any]
 T = TypeVar("T")
@@ -47,6 +47,12 @@ class Engines:
         found = self._ask_of(seen, "json", {}) if seen.status.state == "exited" else None
         return bool(found and found["State"]["OOMKilled"])
 
+    def fetch(self, node: Json, spec: ReplicaSpec) -> None:
+        """Have the node's engine pull the replica's image; ToolError says why not. Does nothing without a port."""
+        if self.port:
+            with self._hosts.engine(self._host(node)) as engine:
+                pulling.fetch(engine, spec)
+
     def _ask_of(self, seen: Seen, what: str, query: Json) -> Json | None:
         """What its node's engine says of the replica's container."""
         container = seen.task["Status"].get("ContainerStatus", {}).get("ContainerID") if seen.task else None
@@ -57,9 +63,11 @@ class Engines:
     def _ask(self, node: Json, question: Callable[[Engine], T]) -> T | None:
         if not self.port or not reading.is_up(node):
             return None
-        host = Host(reading.hostname(node), f"tcp://{reading.address_of(node)}:{self.port}")
         try:
-            with self._hosts.engine(host) as engine:
+            with self._hosts.engine(self._host(node)) as engine:
                 return question(engine)
         except ToolError:
             return None
+
+    def _host(self, node: Json) -> Host:
+        return Host(reading.hostname(node), f"tcp://{reading.address_of(node)}:{self.port}")

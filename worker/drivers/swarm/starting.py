@@ -33,15 +33,23 @@ _CHANGED = gettext_noop(
 
 
 def refuse_other_image(cluster: Cluster, spec: ReplicaSpec) -> None:
-    """Only the image of the spec's digest, as the registry has it now.
+    """Only the image of the spec's digest; a manager asks the registry for it before anything is made.
 
-    A manager asks the registry before anything is made: on a node every refusal would only be "no such image".
+    A registry that does not answer is no reason to refuse: a node may have the image.
     """
     pulling.refuse_other_image(spec)
     try:
         cluster.see_image(spec)
     except Refused as error:
-        raise pulling.explain(cluster.manager, spec, error.reason) from error
+        refusal = pulling.explain(cluster.manager, spec, error.reason)
+        if refusal.kind != "registry_away":
+            raise refusal from error
+
+
+def lack_of_image(seen: Seen | None) -> str:
+    """What the node said that could not get the image, where that is why it did not start."""
+    trouble = str(seen.task["Status"].get("Err", "")) if seen and seen.task else ""
+    return trouble if "no such image" in trouble.lower() else ""
 
 
 def refuse_old_managers(cluster: Cluster, spec: ReplicaSpec) -> None:
