@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Any, TypeVar
 
 import structlog
-from django.db import DatabaseError, connection, models, transaction
+from django.db import DatabaseError, InterfaceError, connection, models, transaction
 from django.db.models import F, Q, QuerySet
 from django.db.models.functions import Now
 from django.utils.translation import gettext as _
@@ -40,31 +40,29 @@ class Leased(models.Model):
 
 Row = TypeVar("Row", bound=Leased)
 
-CLAIM_SECONDS = 15.0  # rows that were rung for let others go first; after that, a ring may have been lost
-
 
 def due(model: type[Row]) -> QuerySet[Row]:
     """Rows whose time has come and that nobody holds."""
     return model._default_manager.filter(_free(), due_at__lte=Now())
 
 
-def claim(model: type[Row], *, most: int) -> list[Any]:
-    """Keys of up to ``most`` due rows, longest due first; they are due again only after ``CLAIM_SECONDS``.
-
-    Whoever claims at the same time gets others: rows that somebody has locked are passed over. A claim is no lease.
-    """
+def find_due(model: type[Row], most: int) -> list[Any]:
+    """Keys of up to ``most`` due rows, longest due first; those that somebody is writing just now are passed over."""
     with transaction.atomic():
         rows = due(model).select_for_update(skip_locked=True).order_by("due_at")
-        keys = list(rows.values_list("pk", flat=True)[:most])
-        model._default_manager.filter(pk__in=keys).update(due_at=Now() + timedelta(seconds=CLAIM_SECONDS))
-    return keys
+        return list(rows.values_list("pk", flat=True)[:most])
 
 
 def take(model: type[Row], pk: Any, *, seconds: float, **condition: Any) -> Row | None:
-    """The row under a new lease, or None when another worker holds it or ``condition`` is not met."""
-    taken = model._default_manager.filter(_free(), pk=pk, **condition).update(
-        fence=F("fence") + 1, attempts=F("attempts") + 1, lease_until=Now() + timedelta(seconds=seconds)
-    )
+    """The row under a new lease, or None when another worker holds it or ``condition`` is not met.
+
+    Nobody waits here: a row that is locked is in other hands.
+    """
+    with transaction.atomic():
+        free = model._default_manager.select_for_update(skip_locked=True).filter(_free(), pk=pk, **condition)
+        taken = model._default_manager.filter(pk__in=free.order_by().values("pk")).update(
+            fence=F("fence") + 1, attempts=F("attempts") + 1, lease_until=Now() + timedelta(seconds=seconds)
+        )
     if not taken:
         return None
     row = model._default_manager.get(pk=pk)
@@ -113,7 +111,7 @@ def _keep_renewing(row: Leased, seconds: float, is_over: threading.Event) -> Non
         try:
             if not held.update(lease_until=Now() + timedelta(seconds=seconds)):
                 break
-        except DatabaseError as error:
+        except (DatabaseError, InterfaceError) as error:
             log.warning("lease_not_renewed", error=str(error))
         finally:
             connection.close()

@@ -6,6 +6,7 @@ from typing import Any
 
 from django.conf import settings
 from django.db import transaction
+from django.db.models.functions import Now
 from django.utils import timezone
 from django.utils.translation import gettext_noop
 
@@ -54,8 +55,10 @@ def queue(
 
 
 def begin_delivery(pk: int) -> Delivery | None:
-    """The delivery under a lease; None when it is done, or in other hands. One that kills its workers is given up."""
-    delivery = take(Delivery, pk, seconds=LEASE_SECONDS, state=Delivery.State.QUEUED)
+    """The delivery under a lease; None when it is not due, done, or in other hands. One that kills its workers is
+    given up.
+    """
+    delivery = take(Delivery, pk, seconds=LEASE_SECONDS, state=Delivery.State.QUEUED, due_at__lte=Now())
     if delivery is None:
         return None
     if delivery.attempts > MOST_TRIES:

@@ -1,6 +1,7 @@
-"""Claims before rings: whom the sweep rings for, and that it goes round."""
+"""Whom the sweep rings for, who gets the lease, and that nobody waits for a broker twice."""
 
 import time
+from datetime import timedelta
 
 import pytest
 from django.utils import timezone
@@ -13,27 +14,25 @@ from worker.tasks import sweep
 
 
 def add_targets(number: int) -> list[int]:
-    now = timezone.now()
-    return [Target.objects.create(name=f"target-{index}", kind="fake", due_at=now).pk for index in range(number)]
+    start = timezone.now() - timedelta(minutes=1)
+    times = [start + timedelta(seconds=index) for index in range(number)]
+    return [Target.objects.create(name=f"target at {at:%S}", kind="fake", due_at=at).pk for at in times]
 
 
-def test_what_was_claimed_comes_after_what_was_not(db: None) -> None:
+def test_who_has_been_due_longest_is_rung_for_first(db: None) -> None:
     keys = add_targets(5)
-    assert leases.claim(Target, most=3) == keys[:3]
-    assert leases.claim(Target, most=3) == keys[3:]
-    assert leases.claim(Target, most=3) == []
+    assert leases.find_due(Target, 3) == keys[:3]
+    leases.take(Target, keys[0], seconds=60)
+    assert leases.find_due(Target, 9) == keys[1:]
 
 
-def test_what_somebody_works_on_is_not_claimed(db: None) -> None:
-    held, free = add_targets(2)
-    leases.take(Target, held, seconds=60)
-    assert leases.claim(Target, most=5) == [free]
-
-
-def test_a_claimed_row_can_be_taken_at_once(db: None) -> None:
+def test_a_lease_is_taken_once_and_on_its_condition(db: None) -> None:
     [key] = add_targets(1)
-    leases.claim(Target, most=1)
-    assert leases.take(Target, key, seconds=60) is not None
+    assert leases.take(Target, key, seconds=60, kind="docker") is None
+    row = leases.take(Target, key, seconds=60, kind="fake")
+    assert row is not None
+    assert (row.fence, row.attempts) == (1, 1)
+    assert leases.take(Target, key, seconds=60) is None
 
 
 def test_rounds_that_piled_up_are_one(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:

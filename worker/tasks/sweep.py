@@ -14,13 +14,13 @@ import structlog
 from celery import current_app, shared_task
 from celery.signals import task_postrun, worker_ready, worker_shutting_down
 from django.conf import settings
-from django.db import DatabaseError, close_old_connections, connection
+from django.db import DatabaseError, InterfaceError, close_old_connections, connection
 
 from apps.audit.services import verify_chain
 from apps.core.actors import SYSTEM
 from apps.core.errors import StateConflict
 from apps.core.jobs import Job, ring
-from apps.core.leases import Leased, claim, due, forfeit
+from apps.core.leases import Leased, due, find_due, forfeit
 from apps.deployments import selectors as deployments
 from apps.deployments import services as deploying
 from apps.deployments.models import Deployment
@@ -46,7 +46,7 @@ ROWS: dict[Job, type[Leased]] = {
     Job.DELIVER: Delivery,
 }
 AT_ONCE = 100
-CLAIMED_AT_ONCE = 1000
+RUNG_AT_ONCE = 1000
 _last_rounds: dict[str, float] = {}
 
 
@@ -96,7 +96,7 @@ def run_round(name: str) -> None:
 def sweep() -> None:
     """Ring for all that is due (for beat, with a broker)."""
     for job, model in ROWS.items():
-        for pk in claim(model, most=CLAIMED_AT_ONCE):
+        for pk in find_due(model, RUNG_AT_ONCE):
             ring(job, pk)
 
 
@@ -120,7 +120,7 @@ class Sweeper(threading.Thread):
             close_old_connections()
             try:
                 self.look()
-            except DatabaseError as error:
+            except (DatabaseError, InterfaceError) as error:
                 log.warning("sweep_failed", error=str(error))
         connection.close()
 

@@ -7,8 +7,8 @@ from itertools import count
 
 import pytest
 from celery import Celery
-from django.db import connection, transaction
-from django.db.models import F, Q
+from django.db import transaction
+from django.db.models import F
 from django.utils import timezone
 from pytest_django import DjangoDbBlocker, Settings
 
@@ -136,13 +136,3 @@ def test_a_message_that_is_not_json_is_refused_and_the_next_one_served(app: Cele
 def test_long_work_waits_in_a_queue_of_its_own(app: Celery) -> None:
     routes = {job: app.amqp.router.route({}, f"slipway.{job}")["queue"].name for job in Job}
     assert {job for job, queue in routes.items() if queue == "heavy"} == {Job.EXAMINE, Job.BUILD}
-
-
-def test_rows_that_were_rung_for_are_left_alone_for_a_while(worker: Worker) -> None:
-    worker.kill()
-    keys = ask_for_checks(2)
-    sweep()
-    assert not Target.objects.filter(pk__in=keys).filter(Q(due_at=None) | Q(due_at__lte=timezone.now())).exists()
-    worker.start()
-    wait_for(keys)
-    connection.close()
