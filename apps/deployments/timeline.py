@@ -28,6 +28,8 @@ TITLES = {
     "remove": _("Remove"),
 }
 
+LOG_LINES = 20  # of a build that runs or has failed
+
 
 @dataclass(frozen=True)
 class Line:
@@ -70,7 +72,8 @@ def _of_build(build: Build) -> list[Line]:
     if build.started_at:
         seconds = ((build.finished_at or timezone.now()) - build.started_at).total_seconds()
     state = {"queued": "queued", "running": "running", "failed": "failed"}[build.state]
-    return [Line("build", state, seconds, build.started_at, build.failure, build.log)]
+    newest = "\n".join(build.log.splitlines()[-LOG_LINES:])  # it grows under the reader's eyes
+    return [Line("build", state, seconds, build.started_at, build.failure, newest)]
 
 
 def _of_step(step: Step) -> Line:
