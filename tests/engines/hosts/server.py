@@ -6,6 +6,7 @@ GET /seen      who it is and what it can reach, as JSON
 GET /crash?code=3, /eat (memory, until it is stopped), /log?line=…
 """
 
+import ctypes
 import hashlib
 import hmac
 import http.client
@@ -104,8 +105,6 @@ def run_from_tmp() -> None:
 
 
 def libc_call(name: str, *arguments: object) -> None:
-    import ctypes
-
     libc = ctypes.CDLL(None, use_errno=True)
     if getattr(libc, name)(*arguments) != 0:
         raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
