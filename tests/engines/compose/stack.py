@@ -163,6 +163,7 @@ def open_stack(folder: Path) -> Iterator[Stack]:
         shutil.copy(CERTIFICATES, clone / "certificates.pem")
         (clone / ".env").write_text(
             f"SLIPWAY_WEB_URL=https://{WEB}\nSLIPWAY_GATEWAY_URL=https://{GATEWAY}\n"
+            "SLIPWAY_GATEWAY_PORTS=127.0.0.1:8080-8089:8080\n"
             f"CA_BUNDLE=certificates.pem\nBASE={BASE_IMAGE}\n"
         )
         stack = Stack(hosts.daemons[0], clone)

@@ -110,15 +110,8 @@ def test_a_model_is_uploaded_approved_and_called_through_the_gateway(running: St
 def test_models_run_behind_landlock_and_not_at_all_where_even_that_is_missing(stack: Stack) -> None:
     profile = stack.folder / "no-wall.json"
     profile.write_text(NO_WALL)
-    alike = [
-        "docker",
-        "run",
-        "--rm",
-        "--cap-drop=ALL",
-        "--security-opt=no-new-privileges",
-        "--read-only",
-        "--tmpfs=/tmp",
-    ]
+    bounds = ["--cap-drop=ALL", "--security-opt=no-new-privileges", "--read-only", "--tmpfs=/tmp", "--network=none"]
+    alike = ["docker", "run", "--rm", *bounds]
     python = ["slipway", "python", "-c"]
     assert stack.run(*alike, *python, FIND_WALL).strip() == "landlock"
     bare = [*alike, f"--security-opt=seccomp={profile}"]
