@@ -24,7 +24,7 @@ from worker.builders.image.builder import ImageBuilder
 from worker.specs import BuildResult, BuildSpec
 
 MEGABYTES = 50
-MLFLOW = ("mlflow==3.18.0", *SERVING)
+MLFLOW = ("mlflow==3.17.2", *SERVING)
 
 
 def main() -> None:
