@@ -20,7 +20,7 @@ from tests.journeys.model_files import doubling
 BODY = {"inputs": [{"name": "x", "datatype": "FP32", "shape": [1, 4], "data": [1.0, 2.0, 3.0, 4.0]}]}
 DOUBLED = [2.0, 4.0, 6.0, 8.0]
 PATH = f"/{steps.PROJECT}/double/v2/models/double/infer"
-BACK_SECONDS = 90
+BACK_SECONDS = 240
 UNPRIVILEGED = {
     "Privileged": False,
     "ReadonlyRootfs": True,
