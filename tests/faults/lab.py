@@ -39,6 +39,7 @@ QUICK = [
     (observing, "LEASE_SECONDS", LEASE_SECONDS),
     (observing, "BUSY_SECONDS", 0.02),
     (observing, "CALM_SECONDS", 0.25),
+    (observing, "RETRY_SECONDS", 1.0),
     (observing, "DRAIN_GRACE_SECONDS", 0.1),
     (observing, "PARK_AFTER", ENDLESS),
     (plan, "MIN_HEALTHY_SECONDS", 0.05),

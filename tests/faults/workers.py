@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from django.db import OperationalError, connection, connections
+from django.db import InterfaceError, OperationalError, connection, connections
 
 from apps.core.jobs import Job
 from tests.faults.points import watch
@@ -119,10 +119,15 @@ class Crew:
                 sys.stderr = log
                 connection.ensure_connection()
                 watch(fate)
-                for job, pk in self._rings(random.Random(os.getpid())):
-                    self._attempt(self.tasks[job], pk)
+                while True:
+                    self._attempt(self._work, random.Random(os.getpid()))
+                    time.sleep(0.1)  # the database is away
         finally:
             os._exit(1)
+
+    def _work(self, chance: random.Random) -> None:
+        for job, pk in self._rings(chance):
+            self._attempt(self.tasks[job], pk)
 
     def _rings(self, chance: random.Random) -> Iterator[tuple[Job, int]]:
         """Everything that is due, for ever; where rings are repeated, in any order and also when it is late."""
@@ -140,11 +145,11 @@ class Crew:
             if not now:
                 time.sleep(0.02)
 
-    def _attempt(self, task: Callable[..., Any], *args: int) -> None:
+    def _attempt(self, task: Callable[..., Any], *args: Any) -> None:
         """As Celery does: an error that nobody expected is written down, and the next task comes."""
         try:
             task(*args)
-        except OperationalError as error:
+        except (OperationalError, InterfaceError) as error:
             connection.close()
             print(f"database: {error}", file=sys.stderr, flush=True)
         except Exception:
