@@ -10,7 +10,7 @@ from apps.core.actors import Actor
 from apps.core.errors import Missing
 from apps.deployments.models import Deployment, Replica, Route
 from apps.releases.models import Build, Release
-from apps.targets.models import Endpoint
+from apps.targets.models import Endpoint, Target
 from apps.targets.selectors import endpoints
 
 LARGE = ("build__attachments", "build__log")  # of a deployment's build, and no list shows them
@@ -34,6 +34,15 @@ def deployments(actor: Actor, project: Project) -> QuerySet[Deployment]:
         .annotate(ready=Count("replica_set", filter=Q(replica_set__state="running"), distinct=True))
         .order_by("-pk")  # grouping has dropped the model's own order
     )
+
+
+def on_node(actor: Actor, target: Target, node: str) -> tuple[list[Replica], int]:
+    """The replicas on a machine of a target: those that the actor may see, and how many there are beside them."""
+    everything = Replica.objects.filter(deployment__target=target, node=node).exclude(state=Replica.State.EXITED)
+    related = ("deployment__project", "deployment__endpoint", "deployment__release__version__model")
+    visible = everything.visible_to(actor).select_related(*related).order_by("deployment", "index")
+    seen = list(visible[:200])
+    return seen, everything.count() - len(seen)
 
 
 def routes(endpoint: Endpoint) -> QuerySet[Route]:

@@ -1,7 +1,7 @@
 from django.urls import URLPattern, path
 
 from apps.deployments import api as calls
-from apps.deployments.views import deployments, elsewhere, endpoints, trying
+from apps.deployments.views import deployments, elsewhere, endpoints, nodes, trying
 
 pages: list[URLPattern] = [  # under /p/<project>/
     path("endpoints/", endpoints.endpoints, name="endpoints"),
@@ -20,6 +20,7 @@ pages: list[URLPattern] = [  # under /p/<project>/
     path("releases/<int:pk>/start/", deployments.start_release, name="start_release"),
     path("releases/<int:pk>/change/", elsewhere.release_change, name="release_change"),
     path("releases/<int:pk>/progress/", elsewhere.release_progress, name="release_progress"),
+    path("targets/<slug:target>/nodes/<str:node>/", nodes.node, name="node"),
     path("running-models/", elsewhere.running_now, name="running_now"),
     path("models/<slug:model>/running/", elsewhere.running_for_model, name="running_for_model"),
     path("models/<slug:model>/<int:number>/running/", elsewhere.running_for_version, name="running_for_version"),

@@ -26,8 +26,23 @@ class TargetSerializer(serializers.ModelSerializer[Target]):
 
     class Meta:
         model = Target
-        fields = ("name", "kind", "config", "secrets", "is_enabled", "is_reachable", "checked_at", "check_lines")
-        read_only_fields = ("is_enabled", "is_reachable", "checked_at", "check_lines")
+        fields = (
+            "name",
+            "kind",
+            "config",
+            "secrets",
+            "draining",
+            "is_enabled",
+            "is_reachable",
+            "checked_at",
+            "check_lines",
+        )
+        read_only_fields = ("draining", "is_enabled", "is_reachable", "checked_at", "check_lines")
+
+
+class TargetChangeSerializer(TargetSerializer):
+    class Meta(TargetSerializer.Meta):
+        read_only_fields = ("name", "kind", "draining", "is_reachable", "checked_at", "check_lines")  # type: ignore[assignment]
 
 
 class NodeSerializer(serializers.Serializer[Any]):
@@ -76,13 +91,59 @@ class TargetList(generics.ListCreateAPIView[Target]):
         return selectors.targets()
 
     @extend_schema(
-        examples=[OpenApiExample("This machine", {"name": "this-machine", "kind": "process"}, request_only=True)]
+        examples=[
+            OpenApiExample("This machine", {"name": "this-machine", "kind": "process"}, request_only=True),
+            OpenApiExample(
+                "A GPU host",
+                {
+                    "name": "gpus",
+                    "kind": "docker",
+                    "config": {"hosts": [{"name": "gpu-1", "url": "tcp://10.0.0.5:2376"}]},
+                    "secrets": {"ca": "-----BEGIN …", "cert": "-----BEGIN …", "key": "-----BEGIN …"},
+                },
+                request_only=True,
+            ),
+        ]
     )
     def post(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         return super().post(request, *args, **kwargs)
 
     def perform_create(self, serializer: serializers.BaseSerializer[Target]) -> None:
         serializer.instance = services.create_target(actor=self.request.actor, **serializer.validated_data)
+
+
+class TargetDetail(generics.RetrieveUpdateAPIView[Target]):
+    """One target. ``secrets`` that are sent take the place of what was sealed before; the others stay."""
+
+    request: ApiRequest
+    http_method_names = ["get", "patch", "head", "options"]
+    serializer_class = TargetChangeSerializer
+    queryset = Target.objects.none()
+
+    def get_object(self) -> Target:
+        return selectors.get_target(self.kwargs["name"])
+
+    def perform_update(self, serializer: serializers.BaseSerializer[Target]) -> None:
+        changes = serializer.validated_data
+        serializer.instance = services.edit_target(actor=self.request.actor, target=self.get_object(), **changes)
+
+
+class NodeDrain(APIView):
+    """Start nothing on a machine any more, and move its replicas to others, each once its next one answers."""
+
+    @extend_schema(request=None, responses=TargetSerializer)
+    def post(self, request: ApiRequest, name: str, node: str) -> Response:
+        target = services.drain_node(actor=request.actor, target=selectors.get_target(name), node=node)
+        return Response(TargetSerializer(target).data)
+
+
+class NodeUndrain(APIView):
+    """Let a machine take replicas again."""
+
+    @extend_schema(request=None, responses=TargetSerializer)
+    def post(self, request: ApiRequest, name: str, node: str) -> Response:
+        target = services.undrain_node(actor=request.actor, target=selectors.get_target(name), node=node)
+        return Response(TargetSerializer(target).data)
 
 
 class TargetCheck(APIView):

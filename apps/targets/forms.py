@@ -1,12 +1,15 @@
 """Forms of the target, environment and endpoint pages."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from django import forms
+from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 from apps.accounts.models import Project
 from apps.core.actors import Actor
+from apps.targets.configs import MACHINES, SECRETS
 from apps.targets.models import Endpoint, Environment, Target
 from apps.targets.selectors import environments
 from apps.targets.services import KINDS
@@ -74,12 +77,69 @@ class EnvironmentForm(forms.ModelForm):
         return values
 
 
-class TargetForm(forms.Form):
+def _pasted(label: str | Promise, hint: str | Promise = "") -> forms.CharField:
+    """A field for a credential: what was typed is never sent back to the page."""
+    box = forms.Textarea(attrs={"rows": 3, "spellcheck": "false", "autocomplete": "off", "class": "mono"})
+    return forms.CharField(label=label, required=False, help_text=hint, widget=box, strip=False)
+
+
+class MachinesForm(forms.Form):
+    """Where a target's machines are, and the credentials that open them; empty credentials stay as they are."""
+
+    hosts = forms.CharField(
+        label=_("Machines"),
+        required=False,
+        widget=forms.Textarea(attrs={"rows": 3, "spellcheck": "false", "class": "mono"}),
+        help_text=_("One on each line: its name, a space, and where its Docker engine answers."),
+    )
+    ca = _pasted(_("Authority's certificate"), _("PEM. The one that the engine's own certificate is signed by."))
+    cert = _pasted(_("Client certificate"), _("PEM. Signed by the authority that the engine was started with."))
+    key = _pasted(_("Client key"), _("PEM. Whoever has it is root on the machine: it is sealed and never shown again."))
+    ssh_key = _pasted(_("SSH private key"), _("Of a user there in the group docker. Sealed and never shown again."))
+    known_hosts = _pasted(
+        _("The machine's SSH host key"),
+        _("The line that ssh-keyscan prints. Any other key than this one is refused."),
+    )
+
+    def clean_hosts(self) -> list[dict[str, str]]:
+        lines = [line.split() for line in self.cleaned_data["hosts"].splitlines() if line.strip()]
+        if any(len(line) != 2 for line in lines):
+            raise forms.ValidationError(_("Each line is a name, a space and an address: gpu-1 tcp://10.0.0.5:2376"))
+        return [{"name": name, "url": url} for name, url in lines]
+
+    def secrets(self) -> dict[str, str]:
+        return {name: self.cleaned_data[name].strip() + "\n" for name in SECRETS if self.cleaned_data[name].strip()}
+
+    def config(self, kind: str, before: Mapping[str, Any]) -> dict[str, Any]:
+        """The settings as the service takes them, with what this form does not know left as it was."""
+        return {**before, MACHINES[kind]: self.cleaned_data["hosts"]} if kind in MACHINES else dict(before)
+
+    def show_nothing_secret(self) -> None:
+        """Before a form with errors is shown again: credentials have to be pasted once more."""
+        self.data = self.data.copy()
+        for name in SECRETS:
+            self.data.pop(name, None)
+
+
+class TargetForm(MachinesForm):
     name = forms.SlugField(label=_("Name"), max_length=40)
-    kind = forms.ChoiceField(label=_("Kind"), choices=[(kind, kind) for kind in KINDS])
+    kind = forms.ChoiceField(label=_("Kind"))
+    field_order = ("name", "kind", "hosts", *SECRETS)
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        labels = {"docker": _("Docker hosts"), "swarm": _("Docker Swarm"), "process": _("Processes on this machine")}
+        order = sorted(KINDS, key=lambda kind: kind == "process")
+        self.fields["kind"].choices = [(kind, labels.get(kind, kind)) for kind in order]  # type: ignore[attr-defined]
 
     def clean_name(self) -> str:
         name = self.cleaned_data["name"].lower()
         if Target.objects.filter(name=name).exists():
             raise forms.ValidationError(_("There is a target of this name already."))
         return name
+
+    def facts(self) -> dict[str, Any]:
+        """The cleaned values as the service takes them."""
+        kind = self.cleaned_data["kind"]
+        facts = {"name": self.cleaned_data["name"], "kind": kind, "config": self.config(kind, {})}
+        return {**facts, "secrets": self.secrets()}

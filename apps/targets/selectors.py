@@ -1,11 +1,14 @@
 """Reading targets, environments and endpoints."""
 
+from typing import Any
+
 from django.db.models import QuerySet
 from django.utils.translation import gettext as _
 
 from apps.accounts.models import Project
 from apps.core.actors import Actor
 from apps.core.errors import Missing
+from apps.targets.configs import machines_of
 from apps.targets.models import Endpoint, Environment, Target
 
 
@@ -42,3 +45,13 @@ def get_target(name: str) -> Target:
     if found is None:
         raise Missing(_("There is no target “%(name)s”.") % {"name": name})
     return found
+
+
+def get_node(target: Target, name: str) -> dict[str, Any]:
+    """A machine of the target as the last check saw it; one that is named but was not seen yet has no figures."""
+    for node in target.nodes:
+        if node["name"] == name:
+            return dict(node)
+    if name in {machine.name for machine in machines_of(target.kind, target.config)}:
+        return {"name": name, "state": "unchecked"}
+    raise Missing(_("The target “%(target)s” has no machine “%(name)s”.") % {"target": target.name, "name": name})

@@ -16,6 +16,7 @@ from apps.core.actors import SYSTEM, Actor
 from apps.core.errors import Invalid
 from apps.core.jobs import Job, enqueue
 from apps.core.sealing import seal, unseal
+from apps.targets.configs import machines_of, refuse_settings
 from apps.targets.models import Endpoint, Environment, Target
 
 LOCAL = "this-machine"
@@ -47,6 +48,7 @@ def create_target(
             _("“%(kind)s” is not a kind of target.") % {"kind": kind},
             errors={"kind": [_("Choose one of: %(kinds)s.") % {"kinds": ", ".join(KINDS)}]},
         )
+    refuse_settings(kind, config or {}, secrets or {})
     if Target.objects.filter(name=name).exists():
         raise Invalid(_("There is a target “%(name)s” already.") % {"name": name}, errors={"name": [_("Taken.")]})
     target = Target.objects.create(name=name, kind=kind, config=config or {}, due_at=timezone.now())
@@ -58,9 +60,50 @@ def create_target(
 
 
 @transaction.atomic
-def edit_target(*, actor: Actor, target: Target, **changes: Any) -> Target:
+def edit_target(*, actor: Actor, target: Target, secrets: dict[str, str] | None = None, **changes: Any) -> Target:
+    """Change settings, or replace credentials: what ``secrets`` holds takes the place of what was sealed before."""
     actor.require("target.edit")
-    return _edit(actor, "target.edited", target, changes, TARGET_FIELDS)
+    row = Target.objects.select_for_update().get(pk=target.pk)
+    given = {name: text for name, text in (secrets or {}).items() if text}
+    refuse_settings(row.kind, changes.get("config", row.config), {**open_secrets(row), **given})
+    _edit(actor, "target.edited", row, changes, TARGET_FIELDS)
+    if given:
+        sealed = seal(json.dumps({**open_secrets(row), **given}), row.seal_place)
+        Target.objects.filter(pk=row.pk).update(sealed=sealed, updated_at=timezone.now())
+        record(actor, "target.credentials_replaced", row, after={"secrets": sorted(given)})
+    if given or "config" in changes:
+        Target.objects.filter(pk=row.pk).update(due_at=timezone.now())
+        enqueue(Job.CHECK_TARGET, row.pk)
+    row.refresh_from_db()
+    return row
+
+
+@transaction.atomic
+def drain_node(*, actor: Actor, target: Target, node: str) -> Target:
+    """Start nothing on a machine any more; what runs there moves to others, each replica once its next one answers."""
+    return _set_draining(actor, "target.node_drained", target, node, is_draining=True)
+
+
+@transaction.atomic
+def undrain_node(*, actor: Actor, target: Target, node: str) -> Target:
+    """Let a machine take replicas again. What moved off it stays where it is."""
+    return _set_draining(actor, "target.node_undrained", target, node, is_draining=False)
+
+
+def _set_draining(actor: Actor, action: str, target: Target, node: str, *, is_draining: bool) -> Target:
+    actor.require("target.edit")
+    row = Target.objects.select_for_update().get(pk=target.pk)
+    known = [machine.name for machine in machines_of(row.kind, row.config)] if row.kind == "docker" else []
+    if node not in known:
+        raise Invalid(_("“%(node)s” is no machine of this target that can be drained here.") % {"node": node})
+    before = sorted(row.draining)
+    after = sorted({*before, node} if is_draining else set(before) - {node})
+    if before != after:
+        Target.objects.filter(pk=row.pk).update(draining=after, due_at=timezone.now(), updated_at=timezone.now())
+        record(actor, action, row, before={"draining": before}, after={"draining": after})
+        enqueue(Job.CHECK_TARGET, row.pk)
+    row.refresh_from_db()
+    return row
 
 
 @transaction.atomic

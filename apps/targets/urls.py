@@ -11,6 +11,11 @@ pages: list[URLPattern] = [  # under /p/<project>/
         path(f"targets/<slug:name>/{verb}/", views.target_act, {"verb": verb}, name=f"target_{verb}")
         for verb in ("check", "enable", "disable")
     ],
+    path("targets/<slug:name>/edit/", views.target_edit, name="target_edit"),
+    *[
+        path(f"targets/<slug:name>/nodes/<str:node>/{verb}/", views.node_act, {"verb": verb}, name=f"node_{verb}")
+        for verb in ("drain", "undrain")
+    ],
     path("environments/", views.environments, name="environments"),
     path("environments/new/", views.environment_new, name="environment_new"),
     path("environments/<slug:name>/", views.environment_edit, name="environment_edit"),
@@ -19,8 +24,13 @@ pages: list[URLPattern] = [  # under /p/<project>/
 ]
 api: list[URLPattern] = [  # under /api/v1/
     path("targets/", calls.TargetList.as_view(), name="targets"),
+    path("targets/<slug:name>/", calls.TargetDetail.as_view(), name="target"),
     path("targets/<slug:name>/check/", calls.TargetCheck.as_view(), name="target_check"),
     path("targets/<slug:name>/nodes/", calls.TargetNodes.as_view(), name="target_nodes"),
+    *[
+        path(f"targets/<slug:name>/nodes/<str:node>/{verb}/", view.as_view(), name=f"node_{verb}")
+        for verb, view in (("drain", calls.NodeDrain), ("undrain", calls.NodeUndrain))
+    ],
     path("projects/<slug:project>/environments/", calls.EnvironmentList.as_view(), name="environments"),
     path("projects/<slug:project>/environments/<slug:name>/", calls.EnvironmentDetail.as_view(), name="environment"),
     path("projects/<slug:project>/endpoints/", calls.EndpointList.as_view(), name="endpoints"),

@@ -1,5 +1,7 @@
 """The pages of targets and environments, and the forms of endpoints (what they serve is shown by deployments)."""
 
+from collections.abc import Callable
+
 from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import redirect
@@ -8,10 +10,13 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_POST
 
 from apps.accounts.selectors import get_project
+from apps.core.errors import Invalid
 from apps.core.pages import render_page
 from apps.core.web import PageRequest
 from apps.targets import selectors, services
-from apps.targets.forms import EndpointForm, EnvironmentForm, TargetForm
+from apps.targets.configs import machines_of
+from apps.targets.forms import EndpointForm, EnvironmentForm, MachinesForm, TargetForm
+from apps.targets.models import Target
 
 
 @require_GET
@@ -35,10 +40,39 @@ def target_new(request: PageRequest, project: str) -> HttpResponse:
     request.actor.require("target.edit")
     form = TargetForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
-        made = services.create_target(actor=request.actor, **form.cleaned_data)
-        return redirect("targets:target", project=room.slug, name=made.name)
-    context = {"project": room, "form": form}
-    return render_page(request, "targets/target_new.html", context, status=422 if form.errors else 200)
+        made = _take(form, lambda: services.create_target(actor=request.actor, **form.facts()))
+        if made:
+            messages.info(request, _("Looking at it; what was found shows here in a moment."))
+            return redirect("targets:target", project=room.slug, name=made.name)
+    context = {"project": room, "form": _without_secrets(form)}
+    return render_page(request, "targets/target_edit.html", context, status=422 if form.errors else 200)
+
+
+def target_edit(request: PageRequest, project: str, name: str) -> HttpResponse:
+    """Other machines, or other credentials; those that are left empty stay."""
+    room = get_project(request.actor, project)
+    request.actor.require("target.edit")
+    row = selectors.get_target(name)
+    lines = "\n".join(f"{machine.name} {machine.url}" for machine in machines_of(row.kind, row.config))
+    form = MachinesForm(request.POST or None, initial={"hosts": lines})
+    if request.method == "POST" and form.is_valid():
+        changes = {"config": form.config(row.kind, row.config), "secrets": form.secrets()}
+        if _take(form, lambda: services.edit_target(actor=request.actor, target=row, **changes)):
+            messages.success(request, _("Saved. It is looked at again now."))
+            return redirect("targets:target", project=room.slug, name=name)
+    context = {"project": room, "form": _without_secrets(form), "target": row, "has_secrets": bool(row.sealed)}
+    return render_page(request, "targets/target_edit.html", context, status=422 if form.errors else 200)
+
+
+@require_POST
+def node_act(request: PageRequest, project: str, name: str, node: str, verb: str) -> HttpResponse:
+    """Drain or undrain one machine."""
+    room = get_project(request.actor, project)
+    row = selectors.get_target(name)
+    (services.drain_node if verb == "drain" else services.undrain_node)(actor=request.actor, target=row, node=node)
+    if verb == "drain":
+        messages.info(request, _("Its replicas move to other machines now, one answering before the other ends."))
+    return redirect("deployments:node", project=room.slug, target=name, node=node)
 
 
 @require_POST
@@ -107,6 +141,23 @@ def endpoint_edit(request: PageRequest, project: str, endpoint: str) -> HttpResp
         return redirect("deployments:endpoint", project=room.slug, endpoint=row.name)
     context = {"project": room, "form": form, "title": row.name, "endpoint": row}
     return render_page(request, "targets/endpoint_edit.html", context, status=422 if form.errors else 200)
+
+
+def _take(form: MachinesForm, write: Callable[[], Target]) -> Target | None:
+    """Write what a valid form says; where the service refuses single fields, say so at those fields."""
+    try:
+        return write()
+    except Invalid as refused:
+        for name, said in (refused.errors or {"": [str(refused)]}).items():
+            for text in said:
+                form.add_error(name if name in form.fields else None, text)
+        return None
+
+
+def _without_secrets(form: MachinesForm) -> MachinesForm:
+    if form.is_bound:
+        form.show_nothing_secret()
+    return form
 
 
 def _back(request: PageRequest) -> HttpResponse | None:

@@ -16,6 +16,7 @@ from apps.monitoring import services as monitoring
 from apps.monitoring.models import Alert, AlertRule
 from apps.releases import services as releases
 from apps.releases.models import Build, Release
+from apps.targets.models import Target
 from tests import world
 from tests.cast import Cast
 from tests.monitoring.traffic import serving
@@ -56,6 +57,7 @@ def furnish(cast: Cast) -> Furniture:
         "upload_id": create_upload(cast).pk,
     }
     release = {"pk": waiting.pk}
+    node = {"name": create_gpus().name, "target": "gpus", "node": "gpu-1"}
     exception = ask_exception(cast)
     places: dict[str, dict[str, Any]] = {
         "": common,
@@ -70,6 +72,9 @@ def furnish(cast: Cast) -> Furniture:
         "deployments:start_release": release,
         "deployments:release": release,
         "targets:environment": {"name": "production"},
+        "targets:node_": node,
+        "targets_api:node_": node,
+        "deployments:node": node,
         "targets_api:environment": {"name": "production"},
         "monitoring:acknowledge": {"pk": alert.pk},
         "monitoring_api:acknowledge": {"pk": alert.pk},
@@ -78,6 +83,11 @@ def furnish(cast: Cast) -> Furniture:
         "monitoring:channel": {"pk": channel.pk},
     }
     return Furniture(places, write_bodies(waiting, deployment) | exception_bodies(exception))
+
+
+def create_gpus() -> Target:
+    config = {"hosts": [{"name": "gpu-1", "url": "tcp://10.0.0.5:2376"}]}
+    return Target.objects.create(name="gpus", kind="docker", config=config)
 
 
 def attach(build: Build) -> Build:

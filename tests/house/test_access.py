@@ -29,7 +29,8 @@ BY_LINK = {"site:setup"}  # open to whoever has the one link, which is used up a
 WRITES = ("POST", "PATCH", "PUT", "DELETE")
 QUERIES = {"accounts_api:members": "?email=vic@example.com"}
 CONVERTERS = ("", "slug:", "str:", "int:", "uuid:")
-SHARED = {"targets:target", "targets:target_check", "targets:target_enable", "targets:target_disable"}
+SHARED = {f"targets:target{verb}" for verb in ("", "_check", "_edit", "_enable", "_disable")}  # by every project
+SHARED |= {"targets:node_drain", "targets:node_undrain", "deployments:node"}
 WRONG_METHOD, MAY_NOT, MISSING, SIGN_IN = 405, 403, 404, 401
 
 
