@@ -152,7 +152,9 @@ class RegistryClient:
         url = f"{repository}/tags/list?n=500"
         while url:
             answer = self._send("GET", url, accepted={200, 404})
-            yield from (answer.json().get("tags") or ()) if answer.ok else ()
+            with answers.told(self.address.host):  # what it says may be no JSON
+                names = (answer.json().get("tags") or ()) if answer.ok else ()
+            yield from names
             following = _NEXT.search(answer.headers.get("Link", ""))
             url = urljoin(answer.url, following[1]) if following else ""
 

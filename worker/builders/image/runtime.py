@@ -40,11 +40,14 @@ class Runtime:
 
     @property
     def base(self) -> str:
-        return str(self.manifest["annotations"][BASE])
+        return self._mark(BASE)
 
     @property
     def base_digest(self) -> str:
-        return str(self.manifest["annotations"][BASE_DIGEST])
+        return self._mark(BASE_DIGEST)
+
+    def _mark(self, name: str) -> str:
+        return str((self.manifest.get("annotations") or {}).get(name, ""))
 
 
 def runtime_key(settings: BuildSettings, packages: Sequence[Locked]) -> str:
