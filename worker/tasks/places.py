@@ -47,7 +47,7 @@ def look(deployment: Deployment, driver: Driver, draining: Sequence[str]) -> Pla
         if status.labels.get("deployment") == str(deployment.pk):
             copies[status.name].append(status)
     rows = {row.name: row for row in deployment.replica_set.all()}
-    homes = {name: _home(rows.get(name), found, draining) for name, found in copies.items()}
+    homes = {name: home_of(rows.get(name), found, draining) for name, found in copies.items()}
     absent = driver.absent()
     for row in rows.values():
         if row.name not in homes and row.node in absent and row.state != Replica.State.EXITED:
@@ -55,7 +55,7 @@ def look(deployment: Deployment, driver: Driver, draining: Sequence[str]) -> Pla
     return Places(homes, dict(copies), frozenset(draining))
 
 
-def _home(row: Replica | None, copies: Sequence[ReplicaStatus], draining: Sequence[str]) -> ReplicaStatus:
+def home_of(row: Replica | None, copies: Sequence[ReplicaStatus], draining: Sequence[str]) -> ReplicaStatus:
     """The copy that is served; where none is known, the one that will last longest."""
 
     def worth(copy: ReplicaStatus) -> tuple[bool, bool, bool, float]:
