@@ -35,6 +35,16 @@ def test_a_lease_is_taken_once_and_on_its_condition(db: None) -> None:
     assert leases.take(Target, key, seconds=60) is None
 
 
+def test_sweep_for_one_job_rings_for_its_rows_alone(db: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    rung: list[tuple[jobs.Job, int]] = []
+    monkeypatch.setattr(sweep, "ring", lambda job, pk: rung.append((job, pk)))
+    (key,) = add_targets(1)
+    sweep.sweep("reconcile")
+    assert rung == []
+    sweep.sweep()
+    assert rung == [(jobs.Job.CHECK_TARGET, key)]
+
+
 def test_rounds_that_piled_up_are_one(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     ran = []
     monkeypatch.setitem(sweep.ROUNDS, "equip", lambda: ran.append(1))
