@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from django import forms
-from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 from apps.accounts.models import Project
@@ -77,7 +76,7 @@ class EnvironmentForm(forms.ModelForm):
         return values
 
 
-def _pasted(label: str | Promise, hint: str | Promise = "") -> forms.CharField:
+def _pasted(label: Any, hint: Any = "") -> forms.CharField:
     """A field for a credential: what was typed is never sent back to the page."""
     box = forms.Textarea(attrs={"rows": 3, "spellcheck": "false", "autocomplete": "off", "class": "mono"})
     return forms.CharField(label=label, required=False, help_text=hint, widget=box, strip=False)
@@ -116,9 +115,7 @@ class MachinesForm(forms.Form):
 
     def show_nothing_secret(self) -> None:
         """Before a form with errors is shown again: credentials have to be pasted once more."""
-        self.data = self.data.copy()
-        for name in SECRETS:
-            self.data.pop(name, None)
+        self.data = {name: value for name, value in self.data.items() if name not in SECRETS}
 
 
 class TargetForm(MachinesForm):
