@@ -23,7 +23,8 @@ def read_status(engine: Engine, seen: Json) -> ReplicaStatus:
     labels, created = own_labels(seen["Config"]["Labels"] or {}), moment(seen["Created"])
     if state["Running"]:
         address = address_of(engine, seen["NetworkSettings"]["Ports"] or {})
-        return ReplicaStatus(name, "running", address, labels, created, node=engine.name)
+        digest = digest_of(str(seen["Config"]["Image"]))
+        return ReplicaStatus(name, "running", address, labels, created, node=engine.name, digest=digest)
     if state["Status"] == "created" and not state.get("Error"):  # its maker was interrupted; it can be made anew
         return ReplicaStatus(name, "exited", "", labels, created, kind="killed", node=engine.name)
     ending = endings.explain(_report(state), read_log(engine, seen["Id"], _LINES_LOOKED_AT))
@@ -39,8 +40,19 @@ def read_running(engine: Engine, listed: Json) -> ReplicaStatus:
     }
     name, labels = name_of(listed), own_labels(listed["Labels"] or {})
     return ReplicaStatus(
-        name, "running", address_of(engine, ports), labels, float(listed["Created"]), node=engine.name
+        name, "running", address_of(engine, ports), labels, float(listed["Created"]),
+        node=engine.name, digest=digest_of(str(listed["Image"])),
     )  # fmt: skip
+
+
+def digest_of(image: str) -> str:
+    """The digest by which a container's image was named; another kind of name as it is, since we never give one.
+
+    Empty where an engine tells its own id of the image, which says nothing about the digest.
+    """
+    if image.startswith("sha256:"):
+        return ""
+    return image.rpartition("@")[2]
 
 
 def name_of(listed: Json) -> str:
