@@ -129,7 +129,7 @@ def test_workers_and_gateways_can_be_several(running: Stack, key: str) -> None:
 
     def has_measured_both() -> bool:
         answers.append(infer(running, key))
-        return running.sql("SELECT count(DISTINCT gateway) FROM monitoring_window WHERE requests > 0") == "2"
+        return running.sql("SELECT count(DISTINCT source) FROM monitoring_window WHERE requests > 0") == "2"
 
     wait_until(has_measured_both, BACK_SECONDS, what="measurements of both gateways are collected")
     assert set(map(str, answers)) == {str(DOUBLED)}
