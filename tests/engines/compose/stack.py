@@ -49,7 +49,7 @@ class Stack:
     def engine(self) -> docker.DockerClient:
         return self.host.client
 
-    def run(self, *command: str, stdin: Any = None, stdout: Any = subprocess.PIPE, seconds: float = 400) -> str:
+    def run(self, *command: str, stdin: Any = None, stdout: Any = subprocess.PIPE, seconds: float = 900) -> str:
         """A command as the administrator types it in the folder; its output. The failure shows all of it."""
         around = {
             **os.environ,
