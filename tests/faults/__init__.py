@@ -12,4 +12,4 @@ How much is broken follows ``SLIPWAY_FAULT_ROUNDS``: a little by default, 200 wh
 
 import os
 
-ROUNDS = int(os.environ.get("SLIPWAY_FAULT_ROUNDS", "12"))
+ROUNDS = int(os.environ.get("SLIPWAY_FAULT_ROUNDS", "5"))

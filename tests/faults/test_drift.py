@@ -11,7 +11,7 @@ from tests.faults.storm import Storm
 from tests.faults.workers import Crew
 from tests.promises.beds import wait_for
 
-FOREIGN = max(100, 5 * ROUNDS)
+FOREIGN = 5 * ROUNDS
 
 
 def all_run() -> bool:

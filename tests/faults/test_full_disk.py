@@ -19,7 +19,7 @@ from tests.faults import ROUNDS
 
 MIB = 1 << 20
 SIZE = 4 * MIB
-PLACES = max(4, min(20, ROUNDS // 10))
+PLACES = max(2, min(20, ROUNDS // 10))
 
 
 @pytest.fixture

@@ -58,7 +58,7 @@ def test_rings_that_come_often_late_and_in_any_order_do_what_one_does(
     crew = Crew(tmp_path, repeats=5)
     storm = Storm("rung up to five times for everything", lab, crew, chance)
     try:
-        storm.work(workers=3, seconds=max(3.0, ROUNDS / 10))
+        storm.work(workers=3, seconds=max(1.0, ROUNDS / 10))
         judge(storm.settle())
     finally:
         crew.end()

@@ -14,10 +14,11 @@ from apps.monitoring.models import Delivery
 from apps.targets import services as targets
 from apps.targets.models import Target
 from tests import world
+from tests.faults import ROUNDS
 from tests.faults.lab import Lab
 from tests.faults.workers import Crew
 
-OTHERS = 8
+OTHERS = 20 if ROUNDS >= 200 else 4
 ATTEMPTS = 5
 
 
