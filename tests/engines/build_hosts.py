@@ -79,6 +79,8 @@ class BuildHost:
             self._process.terminate()
             self._process.wait(timeout=30)
             self._process = None
+            # The engine leaves the mount of this machine's network behind, on which the folder would hang.
+            subprocess.run(["umount", f"{self.folder}/run/netns/default"], capture_output=True, check=False)
 
     def _answers(self) -> bool:
         with contextlib.suppress(DockerException, OSError), contextlib.closing(self.client) as client:
