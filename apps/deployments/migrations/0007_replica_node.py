@@ -4,20 +4,19 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('deployments', '0006_replica_log'),
+        ("deployments", "0006_replica_log"),
     ]
 
     operations = [
         migrations.AddField(
-            model_name='replica',
-            name='moved_at',
+            model_name="replica",
+            name="moved_at",
             field=models.DateTimeField(blank=True, null=True),
         ),
         migrations.AddField(
-            model_name='replica',
-            name='node',
+            model_name="replica",
+            name="node",
             field=models.CharField(blank=True, max_length=120),
         ),
     ]
