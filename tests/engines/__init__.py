@@ -1,7 +1,8 @@
 """Real programs that some tests need: found where they are, skipped with the reason where they are not.
 
 Where ``SLIPWAY_REQUIRE`` names an engine (``chromium,postgresql``), its absence fails the test instead: on the machine
-that is there to try everything, nothing is left out in silence.
+that is there to try everything, nothing is left out in silence. Engines that want to be root, to change the network of
+the machine or a minute of patience (``ASKED_FOR``) are only started where they are named so.
 """
 
 import os
@@ -24,17 +25,22 @@ PROGRAMS = {
     "swift": ("swift-proxy-server",),
     "memcached": ("memcached",),
 }
+ASKED_FOR = frozenset(
+    {"docker", "debootstrap", "docker-compose", "docker-registry", "rabbitmq", "redis", "swift", "memcached"}
+)
 _POSTGRESQL = sorted(map(str, Path("/usr/lib/postgresql").glob("*/bin")), reverse=True)
 FOLDERS = ["/usr/sbin", "/sbin", "/usr/local/bin", *_POSTGRESQL]
 
 
 def require(name: str) -> str:
     """The path of the engine's program; ends the test where this machine has none."""
-    found = find(name)
-    if found is None and name in os.environ.get("SLIPWAY_REQUIRE", "").split(","):
+    found, is_required = find(name), name in os.environ.get("SLIPWAY_REQUIRE", "").split(",")
+    if found is None and is_required:
         pytest.fail(f"{name} is required here (SLIPWAY_REQUIRE) and not installed")
     if found is None:
         pytest.skip(f"{name} is not installed on this machine")
+    if name in ASKED_FOR and not is_required:
+        pytest.skip(f"{name} is started only where SLIPWAY_REQUIRE={name} asks for it")
     return found
 
 

@@ -98,7 +98,7 @@ def each_gateway(url: str) -> list[str]:
     except OSError as error:
         log.warning("gateway_not_found", gateway=url, error=str(error))
         return []
-    return sorted({f"http://{place[0]}:{place[1]}" for *_kind, place in found})
+    return sorted({f"http://{place[0]!s}:{place[1]!s}" for *_kind, place in found})
 
 
 def collect_gateway(address: str) -> int:
