@@ -298,7 +298,11 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "SCHEMA_PATH_PREFIX": "/api/v1",
-    "ENUM_NAME_OVERRIDES": {"VersionStateEnum": "apps.library.models.ModelVersion.State"},
+    "ENUM_NAME_OVERRIDES": {
+        "VersionStateEnum": "apps.library.models.ModelVersion.State",
+        "TargetKindEnum": "apps.targets.services.KINDS",
+        "ChannelKindEnum": ["webhook", "mail"],
+    },
 }
 
 # Celery: a doorbell. Without a broker everything happens in one worker process, fed by the sweep.
