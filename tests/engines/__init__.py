@@ -44,6 +44,11 @@ def require(name: str) -> str:
     return found
 
 
+def are_asked_for() -> bool:
+    """Whether this run is one for engines."""
+    return not ASKED_FOR.isdisjoint(os.environ.get("SLIPWAY_REQUIRE", "").split(","))
+
+
 def require_folder(name: str) -> Path:
     """Where environments with large libraries (``torch``, ``tensorflow``) are kept between runs; ends the test where
     SLIPWAY_TEST_ENVIRONMENTS names no folder for them: making one takes a minute and half a gigabyte."""

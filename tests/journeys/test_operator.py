@@ -13,6 +13,8 @@ from tests.journeys.calls import call, steady_traffic, wait_until
 from tests.journeys.stack import Stack
 from tests.journeys.visitors import Visitor
 
+KNOWN_AFTER = 20  # calls, at least a tenth of a second apart: gateways look for new replicas each second
+
 
 @pytest.fixture(scope="module")
 def traffic(slipway: Stack, live: str, invoke_key: str, request_body: dict[str, Any]) -> Iterator[list[int]]:
@@ -52,6 +54,7 @@ def test_scaled_to_two_and_a_killed_replica_is_back_and_no_call_fails(
     expect(running).to_have_count(2, timeout=deadlines.LIVE * 1000)
     name, pid = sorted(slipway.find_replicas().items())[0]
     traffic.clear()
+    wait_until(lambda: len(traffic) > KNOWN_AFTER, deadlines.PAGE, what="the gateway to know both")
     os.kill(pid, signal.SIGKILL)
     wait_until(
         lambda: len(alive := slipway.find_replicas()) == 2 and pid not in alive.values(),

@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterator
 from contextlib import suppress
 from itertools import count
+from pathlib import Path
 from typing import Any
 
 import boto3
@@ -27,8 +28,10 @@ def server() -> Iterator[Cluster]:
 
 
 @pytest.fixture
-def database(server: Cluster, django_db_blocker: DjangoDbBlocker) -> Iterator[str]:
+def database(server: Cluster, django_db_blocker: DjangoDbBlocker, settings: Any, tmp_path: Path) -> Iterator[str]:
     """The name of a database with all tables, which is the default one until the story ends; commits are real."""
+    settings.SLIPWAY_HOME = tmp_path / "home"  # what was seen of another story's audit log lies in its own
+    settings.SLIPWAY_HOME.mkdir()
     name = f"story_{next(_number)}"
     with django_db_blocker.unblock(), used_here(server.create_with_tables(name)):
         yield name

@@ -23,9 +23,9 @@ def build(spec: BuildSpec, home: Path) -> BuildResult:
         return EnvironmentBuilder().build(spec, home)
 
 
-def test_what_was_built_answers(tmp_path: Path) -> None:
+def test_what_was_built_answers(tmp_path: Path, request: pytest.FixtureRequest) -> None:
     built = build(make_spec(tmp_path, (f"onnxruntime=={version('onnxruntime')}",)), tmp_path)
-    bed = ProcessBed(tmp_path)
+    bed = ProcessBed(tmp_path, request.getfixturevalue)
     try:
         spec = replace(bed.make(), location=built.location, environment=built.environment, digest=built.digest)
         assert spec.secret == SECRET

@@ -30,8 +30,8 @@ REQUEST = {"inputs": [{"name": "x", "datatype": "FP32", "shape": [1, 2], "data":
 
 
 @pytest.fixture
-def bed(tmp_path: Path) -> Iterator[ProcessBed]:
-    bed = ProcessBed(tmp_path)
+def bed(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[ProcessBed]:
+    bed = ProcessBed(tmp_path, request.getfixturevalue)
     yield bed
     bed.close()
 
