@@ -67,3 +67,8 @@ def steady_traffic(url: str, key: str, body: Any) -> Iterator[list[int]]:
     finally:
         done.set()
         thread.join(PATIENCE_SECONDS)
+
+
+def mistype(key: str) -> str:
+    """The key with another last letter."""
+    return f"{key[:-1]}{'x' if key[-1] != 'x' else 'y'}"

@@ -67,7 +67,7 @@ def test_missing_and_wrong_keys_are_unauthorized_and_unknown_addresses_not_found
     address: str, slipway: Stack, invoke_key: str
 ) -> None:
     assert_refused(call(f"{address}/v2"), 401)
-    assert_refused(call(f"{address}/v2", key=f"{invoke_key[:-1]}x"), 401)
+    assert_refused(call(f"{address}/v2", key=mistype(invoke_key)), 401)
     assert_refused(call(f"{slipway.gateway}/{steps.PROJECT}/nowhere/v2", key=invoke_key), 404)
     assert_refused(call(f"{slipway.gateway}/elsewhere/digits/v2", key=invoke_key), 404)
     assert_refused(call(f"{address}/v2/models/nothing/infer", key=invoke_key, body={"inputs": []}), 404)
