@@ -12,7 +12,7 @@ import pytest
 from tritonclient import http as triton
 
 from tests.journeys import deadlines, steps
-from tests.journeys.calls import Answer, call, wait_until
+from tests.journeys.calls import Answer, call, mistype, wait_until
 from tests.journeys.stack import Stack
 from tests.journeys.visitors import Visitor
 

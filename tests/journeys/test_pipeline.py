@@ -7,7 +7,7 @@ import pytest
 from tusclient.client import TusClient
 
 from tests.journeys import deadlines, steps
-from tests.journeys.calls import Answer, call, wait_until
+from tests.journeys.calls import Answer, call, mistype, wait_until
 from tests.journeys.stack import Stack
 from tests.journeys.visitors import Visitor
 
