@@ -6,10 +6,10 @@ from typing import NamedTuple
 
 from apps.gateway.calls import Call, Phase
 from apps.gateway.config import Limits
-from apps.gateway.refusals import ClientGone, broken_off, no_replica, too_large, unreachable
+from apps.gateway.refusals import ClientGone, broken_off, no_replica, not_routed, too_large, unreachable
 from apps.gateway.replicas import Backend
 from apps.gateway.requests import UNKNOWN_LENGTH, Address, Head
-from apps.gateway.routing import LiveEndpoint, LiveRoute
+from apps.gateway.routing import Choices, LiveEndpoint, LiveRoute
 from apps.gateway.upstream import Connection, Dropped, ReplicaError, Unreachable
 
 MOST_ATTEMPTS = 3
@@ -43,9 +43,12 @@ class Forwarder:
         A call goes to another replica where that is safe: no connection came about, so nothing was seen of it; or it
         broke off, the endpoint's calls may be repeated and the body is still at hand (then once).
         """
+        choices = endpoint.choices(address)
+        if choices is None:
+            raise not_routed(address.model, address.version)
         question = await self._read_question(call, endpoint, address, head)
         call.wait_for(Phase.REPLICA, self._loop.time() + question.patience)
-        route = endpoint.choose(call.request_id)
+        route = endpoint.choose(choices, call.request_id)
         backend = route.choose(self._loop.time()) if route else None
         if route is None or backend is None:
             raise no_replica()
@@ -57,17 +60,23 @@ class Forwarder:
                 tried.append(backend)
                 if call.has_begun:
                     raise
-                route, backend = self._choose_again(endpoint, route, question, tried, error)
+                route, backend = self._choose_again(endpoint, choices, route, question, tried, error)
             else:
                 self._events["masked"] += bool(tried)
                 return
 
     def _choose_again(
-        self, endpoint: LiveEndpoint, route: LiveRoute, question: Question, tried: list[Backend], error: ReplicaError
+        self,
+        endpoint: LiveEndpoint,
+        choices: Choices,
+        route: LiveRoute,
+        question: Question,
+        tried: list[Backend],
+        error: ReplicaError,
     ) -> tuple[LiveRoute, Backend]:
         is_safe = isinstance(error, Unreachable) or (question.may_repeat and len(tried) == 1)
         if is_safe and len(tried) < MOST_ATTEMPTS:
-            choice = endpoint.second_choice(route, self._loop.time(), tried)
+            choice = endpoint.second_choice(choices, route, self._loop.time(), tried)
             if choice is not None and endpoint.take_retry():
                 self._events["retries"] += 1
                 return choice
@@ -84,9 +93,10 @@ class Forwarder:
             call.has_been_read = True
             length = len(body)
         framing = b"transfer-encoding: chunked" if length == UNKNOWN_LENGTH else b"content-length: %d" % length
+        versions = endpoint.tell_versions(address.model) if address.is_metadata else b""
         return Question(
             b"%s %s HTTP/1.1\r\n" % (address.method.encode(), address.path),
-            b"x-request-id: %s\r\n%s%s\r\n\r\n" % (call.request_id, head.forwarded, framing),
+            b"x-request-id: %s\r\n%s%s%s\r\n\r\n" % (call.request_id, head.forwarded, versions, framing),
             body,
             is_whole,
             length,

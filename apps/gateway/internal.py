@@ -35,7 +35,7 @@ class InternalPages:
             raise not_found()
         if path != "/healthz" and not self._may_ask(path, head, client):
             raise not_found()
-        if method != "GET":
+        if method not in ("GET", "HEAD"):
             raise wrong_method("GET")
         if path == "/healthz":
             return self._tell_health()

@@ -46,6 +46,10 @@ def not_found() -> Refusal:
     return Refusal(404, "there is nothing at this address", "not_found")
 
 
+def not_routed(model: str, version: str) -> Refusal:
+    return Refusal(404, f"this endpoint does not serve version '{version}' of a model '{model}'", "not_found")
+
+
 def forbidden() -> Refusal:
     return Refusal(403, "this key has no scope to call this endpoint", "forbidden")
 

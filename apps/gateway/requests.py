@@ -17,9 +17,9 @@ _MODEL = rb"[A-Za-z0-9][A-Za-z0-9._-]{0,127}"
 _ADDRESS = re.compile(
     rb"/(%s)/(%s)/v2(?:"
     rb"(?P<server>/?|/health/(?:live|ready)|/models/stats)"
-    rb"|(?P<index>/repository/index)"
-    rb"|(?P<model>/models/%s(?:/versions/%s)?)(?:(?P<infer>/infer)|(?P<about>/ready|/stats|/config)?))"
-    % (_NAME, _NAME, _MODEL, _MODEL)
+    rb"|(?P<repository>/repository/(?:index|models/%s/(?:un)?load))"
+    rb"|/models/(?P<model>%s)(?:/versions/(?P<version>%s))?(?:(?P<infer>/infer)|(?P<about>/ready|/stats))?)"
+    % (_NAME, _NAME, _MODEL, _MODEL, _MODEL)
 )
 _LONGEST_PATH = 512
 
@@ -49,12 +49,18 @@ UNKNOWN_LENGTH = -1
 
 
 class Address(NamedTuple):
-    """Where a call goes: an endpoint, and the protocol's path and method at a replica."""
+    """Where a call goes: an endpoint, and the protocol's path and method at a replica.
+
+    ``version`` is empty where the path names none; ``is_metadata`` is for the address that describes a model.
+    """
 
     project: str
     endpoint: str
     path: bytes
     method: str
+    model: str
+    version: str
+    is_metadata: bool
 
 
 class Head(NamedTuple):
@@ -74,9 +80,11 @@ def read_address(path: bytes) -> Address | None:
     if found is None:
         return None
     project, endpoint = found[1].decode(), found[2].decode()
-    calls_model = found["infer"] is not None or found["index"] is not None
+    model, version = (found["model"] or b"").decode(), (found["version"] or b"").decode()
+    is_metadata = bool(model) and found["infer"] is None and found["about"] is None
+    method = "GET" if found["infer"] is None and found["repository"] is None else "POST"
     inner = path[found.end(2) :].rstrip(b"/")
-    return Address(project, endpoint, inner, "POST" if calls_model else "GET")
+    return Address(project, endpoint, inner, method, model, version, is_metadata)
 
 
 def read_head(headers: list[tuple[bytes, bytes]], http_version: str) -> Head:

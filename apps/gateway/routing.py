@@ -1,10 +1,11 @@
 """Which deployment gets a call, and which of its replicas."""
 
-from collections.abc import Container, Sequence
+from collections.abc import Container, Iterable, Sequence
 
 from apps.gateway.config import Limits
 from apps.gateway.metering import Books, Meter
 from apps.gateway.replicas import Backend
+from apps.gateway.requests import Address
 from apps.gateway.tables import Endpoint, Replica, Route, Snapshot
 
 RETRY_SHARE = 0.2
@@ -14,11 +15,13 @@ RETRIES_AT_ONCE = 5_000.0  # so that one dead replica of two is masked even with
 class LiveRoute:
     """A route with its replicas; the least busy one is chosen, in turn where several are."""
 
-    __slots__ = ("_turn", "backends", "deployment", "meter", "release", "weight")
+    __slots__ = ("_turn", "backends", "deployment", "meter", "model", "release", "version", "weight")
 
     def __init__(self, route: Route, backends: Sequence[Backend], meter: Meter) -> None:
         self.deployment = route.deployment
         self.release = route.release.encode("latin-1")
+        self.model = route.model
+        self.version = route.version
         self.weight = route.weight
         self.backends = tuple(backends)
         self.meter = meter
@@ -40,41 +43,65 @@ class LiveRoute:
         return best or spare
 
 
-class LiveEndpoint:
-    """An endpoint with its routes that have replicas, and its allowance for second attempts."""
+class Choices:
+    """The routes that a call may take; those without replicas are left out."""
 
-    __slots__ = ("_retries", "_salt", "_weight", "about", "backends", "own_meter", "routes")
+    __slots__ = ("routes", "weight")
+
+    def __init__(self, routes: Iterable[LiveRoute]) -> None:
+        self.routes = tuple(route for route in routes if route.backends)
+        self.weight = sum(route.weight for route in self.routes)
+
+
+class LiveEndpoint:
+    """An endpoint with its routes, and its allowance for second attempts."""
+
+    __slots__ = ("_all", "_by_version", "_retries", "_salt", "_told_versions", "about", "own_meter")
 
     def __init__(self, about: Endpoint, routes: Sequence[LiveRoute], own_meter: Meter, salt: bytes) -> None:
         self.about = about
-        self.routes = tuple(route for route in routes if route.weight > 0 and route.backends)
         self.own_meter = own_meter  # of what no deployment could take
-        self._weight = sum(route.weight for route in self.routes)
+        weighted = [route for route in routes if route.weight > 0]
+        by_version: dict[tuple[str, str], list[LiveRoute]] = {}
+        for route in weighted:
+            by_version.setdefault((route.model, route.version), []).append(route)
+        self._all = Choices(weighted)
+        self._by_version = {version: Choices(found) for version, found in by_version.items()}
+        self._told_versions = {model: _tell_versions(model, by_version) for model, _version in by_version}
         self._salt = salt
         self._retries = RETRIES_AT_ONCE
 
-    def choose(self, request_id: bytes) -> LiveRoute | None:
+    def choices(self, address: Address) -> Choices | None:
+        """Where a call of this address may go; None where it names a version that nothing here serves."""
+        return self._by_version.get((address.model, address.version)) if address.version else self._all
+
+    def tell_versions(self, model: str) -> bytes:
+        """The header by which a replica hears of all versions of its model that are served here."""
+        return self._told_versions.get(model, b"")
+
+    def choose(self, choices: Choices, request_id: bytes) -> LiveRoute | None:
         """The route of this request, by weight: the same again for the same request id, and foreseen by nobody.
 
         Python's hash of bytes is SipHash under a random key of this process, ten times quicker than an HMAC.
         """
         self._retries = min(self._retries + RETRY_SHARE, RETRIES_AT_ONCE)
-        if len(self.routes) == 1:
-            return self.routes[0]
-        if not self.routes:
+        routes = choices.routes
+        if len(routes) == 1:
+            return routes[0]
+        if not routes:
             return None
-        rest = (hash(self._salt + request_id) & 0xFFFFFFFF) * self._weight >> 32
-        for route in self.routes:
+        rest = (hash(self._salt + request_id) & 0xFFFFFFFF) * choices.weight >> 32
+        for route in routes:
             rest -= route.weight
             if rest < 0:
                 return route
         return None
 
     def second_choice(
-        self, first: LiveRoute, now: float, tried: Container[Backend]
+        self, choices: Choices, first: LiveRoute, now: float, tried: Container[Backend]
     ) -> tuple[LiveRoute, Backend] | None:
         """A replica that was not tried: of the same deployment if there is one, else of another."""
-        for route in (first, *(route for route in self.routes if route is not first)):
+        for route in (first, *(route for route in choices.routes if route is not first)):
             backend = route.choose(now, tried)
             if backend is not None:
                 return route, backend
@@ -86,6 +113,11 @@ class LiveEndpoint:
             return False
         self._retries -= 1.0
         return True
+
+
+def _tell_versions(model: str, known: Iterable[tuple[str, str]]) -> bytes:
+    versions = sorted((version for name, version in known if name == model), key=lambda text: (len(text), text))
+    return f"x-slipway-versions: {', '.join(versions)}\r\n".encode("latin-1")
 
 
 class Directory:

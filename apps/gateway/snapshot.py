@@ -27,6 +27,7 @@ _ROUTE = (
     "deployment_id",
     "deployment__release_id",
     "deployment__release__version__model__name",
+    "deployment__release__version__number",
 )
 _REPLICA = ("name", "state", "address", "sealed")
 _INVOKE = "invoke:"
@@ -56,14 +57,14 @@ def _endpoints() -> Iterable[tuple[Any, ...]]:
     return targets.Endpoint.objects.order_by("pk").values_list(*_ENDPOINT)
 
 
-def _make_endpoint(row: tuple[Any, ...], routes: list[tuple[str, Route]]) -> Endpoint:
+def _make_endpoint(row: tuple[Any, ...], routes: list[Route]) -> Endpoint:
     _, project, name, max_body, timeout, idempotent = row
-    model = routes[0][0] if routes else ""
-    return Endpoint(project, name, model, max_body, timeout, idempotent, tuple(route for _, route in routes))
+    model = routes[0].model if routes else ""
+    return Endpoint(project, name, model, max_body, timeout, idempotent, tuple(routes))
 
 
-def _load_routes() -> dict[int, list[tuple[str, Route]]]:
-    """By endpoint, heaviest first, each with the name of its model.
+def _load_routes() -> dict[int, list[Route]]:
+    """By endpoint, heaviest first.
 
     Routes and replicas come in one query, so that a deployment is never seen with the routes of one moment and the
     replicas of another.
@@ -78,9 +79,10 @@ def _load_routes() -> dict[int, list[tuple[str, Route]]]:
         replica = _make_replica(*row[len(_ROUTE) :])
         if replica is not None:
             found.append(replica)
-    routes: dict[int, list[tuple[str, Route]]] = defaultdict(list)
-    for (endpoint, weight, deployment, release, model), ready in replicas.items():
-        routes[endpoint].append((model, Route(str(deployment), str(release), weight, tuple(ready))))
+    routes: dict[int, list[Route]] = defaultdict(list)
+    for (endpoint, weight, deployment, release, model, version), ready in replicas.items():
+        route = Route(str(deployment), str(release), weight, tuple(ready), model, str(version))
+        routes[endpoint].append(route)
     return routes
 
 

@@ -25,6 +25,8 @@ class Route:
     release: str
     weight: int
     replicas: tuple[Replica, ...] = ()
+    model: str = ""
+    version: str = ""
 
 
 @dataclass(frozen=True, slots=True)

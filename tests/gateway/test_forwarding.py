@@ -2,9 +2,11 @@
 
 import hashlib
 import http.client
+import json
 import socket
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import ExitStack
 
 import pytest
 import tritonclient.http
@@ -213,6 +215,71 @@ def test_calls_are_spread_over_replicas(gateway: Gateway, stage: Stage) -> None:
         gateway.infer(endpoint, key)
 
     assert [len(replica.asked) for replica in replicas] == [10, 10, 10]
+
+
+@pytest.fixture(scope="module")
+def split(shared_gateway: Gateway, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str]]:
+    """Key and name of an endpoint where real replicas of versions 3 and 12 share the traffic by 90 and 10."""
+    with ExitStack() as stack:
+        routes = []
+        for version, weight in (("3", 90), ("12", 10)):
+            bundle = tmp_path_factory.mktemp(f"version-{version}") / "bundle"
+            port = stack.enter_context(start(bundles.logistic_bundle(bundle, version=version))).port
+            replica = Replica(f"r{version}", "127.0.0.1", port, "")
+            routes.append(Route(version, f"release-{version}", weight, (replica,), "digits", version))
+        key, endpoint = shared_gateway.make_key(), shared_gateway.make_endpoint(routes=tuple(routes))
+        shared_gateway.publish()
+        yield key, endpoint
+
+
+def test_under_a_split_a_call_that_names_a_version_always_gets_it(gateway: Gateway, split: tuple[str, str]) -> None:
+    key, endpoint = split
+    rows, _labels = bundles.digits()
+    row = {"name": "X", "datatype": "FP32", "shape": [1, 64], "data": rows[0].tolist()}
+    body = json.dumps({"inputs": [row]}).encode()
+
+    for version in ("3", "12"):
+        path = f"/demo/{endpoint}/v2/models/digits/versions/{version}"
+        answers = [gateway.call("POST", f"{path}/infer", key, body) for _ in range(30)]
+        assert {(answer.status, answer.json["model_version"]) for answer in answers} == {(200, version)}
+        assert gateway.get(f"{path}/ready", key).json["ready"]
+
+    plain = Counter(gateway.infer(endpoint, key, body).json["model_version"] for _ in range(200))
+    assert plain["3"] > plain["12"] > 0
+
+
+def test_a_version_that_is_not_routed_is_not_found(gateway: Gateway, split: tuple[str, str]) -> None:
+    key, endpoint = split
+
+    for path, method in (("digits/versions/4/infer", "POST"), ("other/versions/3", "GET")):
+        answer = gateway.call(method, f"/demo/{endpoint}/v2/models/{path}", key)
+        assert (answer.status, list(answer.json)) == (404, ["error"])
+        assert answer.headers["x-slipway-release"] == "none"
+
+
+def test_metadata_lists_all_versions_that_are_routed(gateway: Gateway, split: tuple[str, str]) -> None:
+    key, endpoint = split
+
+    for path in ("digits", "digits/versions/3", "digits/versions/12"):
+        assert gateway.get(f"/demo/{endpoint}/v2/models/{path}", key).json["versions"] == ["3", "12"]
+
+
+def test_loading_is_not_supported_and_says_so(gateway: Gateway, split: tuple[str, str]) -> None:
+    key, endpoint = split
+
+    for verb in ("load", "unload"):
+        answer = gateway.call("POST", f"/demo/{endpoint}/v2/repository/models/digits/{verb}", key, b"{}")
+        assert (answer.status, list(answer.json)) == (501, ["error"])
+    assert gateway.get(f"/demo/{endpoint}/v2/models/digits/config", key).status == 404
+
+
+def test_head_gets_the_head_of_what_get_gets(gateway: Gateway, split: tuple[str, str]) -> None:
+    key, endpoint = split
+
+    for path in (f"/demo/{endpoint}/v2/models/digits", f"/demo/{endpoint}/v2/health/ready", "/healthz"):
+        whole, head = (gateway.call(method, path, key) for method in ("GET", "HEAD"))
+        assert (head.status, head.body, whole.status) == (200, b"", 200)
+        assert head.headers["content-length"] == str(len(whole.body))
 
 
 @pytest.mark.parametrize("binary", [True, False], ids=["binary", "json"])

@@ -7,8 +7,8 @@ import pytest
 from apps.gateway.config import Limits
 from apps.gateway.metering import Books
 from apps.gateway.replicas import Backend
-from apps.gateway.requests import read_address
-from apps.gateway.routing import RETRIES_AT_ONCE, Directory, LiveEndpoint, LiveRoute
+from apps.gateway.requests import Address, read_address
+from apps.gateway.routing import RETRIES_AT_ONCE, Choices, Directory, LiveEndpoint, LiveRoute
 from apps.gateway.tables import EMPTY, Endpoint, Key, Replica, Route, from_json, make_snapshot, to_json
 
 REPLICAS = tuple(Replica(f"r{number}", "127.0.0.1", 9000 + number, "s") for number in range(6))
@@ -44,8 +44,20 @@ def live(*routes: Route) -> LiveEndpoint:
     return found
 
 
+def address(path: str = "/v2/models/m/infer") -> Address:
+    found = read_address(f"/p/e{path}".encode())
+    assert found is not None
+    return found
+
+
+def choices(endpoint: LiveEndpoint) -> Choices:
+    found = endpoint.choices(address())
+    assert found is not None
+    return found
+
+
 def chosen(endpoint: LiveEndpoint, request_id: bytes) -> str:
-    route = endpoint.choose(request_id)
+    route = endpoint.choose(choices(endpoint), request_id)
     assert route is not None
     return route.deployment
 
@@ -120,18 +132,48 @@ def test_routes_without_weight_or_replicas_get_nothing() -> None:
     endpoint = live(Route("1", "a", 0, REPLICAS[:1]), Route("2", "b", 50, ()), Route("3", "c", 1, REPLICAS[1:2]))
 
     assert {chosen(endpoint, b"%d" % number) for number in range(100)} == {"3"}
-    assert live(Route("1", "a", 100, ())).choose(b"x") is None
-    assert live().choose(b"x") is None
+    for empty in (live(Route("1", "a", 100, ())), live()):
+        assert empty.choose(choices(empty), b"x") is None
+
+
+def test_a_call_that_names_a_version_goes_to_the_deployments_of_that_version() -> None:
+    endpoint = live(
+        Route("1", "a", 90, REPLICAS[:1], "m", "1"),
+        Route("2", "b", 5, REPLICAS[1:2], "m", "2"),
+        Route("3", "c", 5, REPLICAS[2:3], "m", "2"),
+        Route("4", "d", 0, REPLICAS[3:4], "m", "3"),
+    )
+
+    def routes_of(path: str) -> set[str] | None:
+        found = endpoint.choices(address(path))
+        return None if found is None else {route.deployment for route in found.routes}
+
+    assert routes_of("/v2/models/m/infer") == routes_of("/v2/health/ready") == {"1", "2", "3"}
+    assert routes_of("/v2/models/m/versions/1/infer") == {"1"}
+    assert routes_of("/v2/models/m/versions/2/ready") == {"2", "3"}
+    assert routes_of("/v2/models/m/versions/3") is routes_of("/v2/models/n/versions/1") is None
+
+
+def test_a_second_attempt_stays_with_the_version() -> None:
+    endpoint = live(Route("1", "a", 50, REPLICAS[:1], "m", "1"), Route("2", "b", 50, REPLICAS[1:2], "m", "2"))
+    of_first = endpoint.choices(address("/v2/models/m/versions/1/infer"))
+    assert of_first is not None
+
+    route = of_first.routes[0]
+
+    assert endpoint.second_choice(of_first, route, 0.0, route.backends) is None
+    assert endpoint.second_choice(choices(endpoint), route, 0.0, route.backends) is not None
 
 
 def test_the_second_choice_stays_with_the_deployment_while_it_can() -> None:
     endpoint = live(Route("1", "a", 50, REPLICAS[:2]), Route("2", "b", 50, REPLICAS[2:3]))
-    first, other = endpoint.routes
+    everything = choices(endpoint)
+    first, other = everything.routes
     one, two = first.backends
 
-    assert endpoint.second_choice(first, 0.0, [one]) == (first, two)
-    assert endpoint.second_choice(first, 0.0, [one, two]) == (other, other.backends[0])
-    assert endpoint.second_choice(first, 0.0, [one, two, other.backends[0]]) is None
+    assert endpoint.second_choice(everything, first, 0.0, [one]) == (first, two)
+    assert endpoint.second_choice(everything, first, 0.0, [one, two]) == (other, other.backends[0])
+    assert endpoint.second_choice(everything, first, 0.0, [one, two, other.backends[0]]) is None
 
 
 def test_second_attempts_run_out_and_come_back_with_a_fifth_of_the_calls() -> None:
@@ -140,17 +182,17 @@ def test_second_attempts_run_out_and_come_back_with_a_fifth_of_the_calls() -> No
     assert all(endpoint.take_retry() for _ in range(int(RETRIES_AT_ONCE)))
     assert not endpoint.take_retry()
     for number in range(1000):
-        endpoint.choose(b"%d" % number)
+        chosen(endpoint, b"%d" % number)
     assert sum(endpoint.take_retry() for _ in range(1000)) in (199, 200)
 
 
 def test_replicas_and_meters_live_on_from_one_snapshot_to_the_next() -> None:
     directory, books = make_directory()
     directory.replace(make_snapshot("1", [], [make_endpoint(Route("1", "a", 100, REPLICAS[:2]))]))
-    before = directory.endpoints[0].routes[0]
+    before = choices(directory.endpoints[0]).routes[0]
 
     directory.replace(make_snapshot("2", [], [make_endpoint(Route("1", "a", 50, REPLICAS[1:3]))]))
-    after = directory.endpoints[0].routes[0]
+    after = choices(directory.endpoints[0]).routes[0]
 
     assert after.meter is before.meter
     assert after.backends[0] is before.backends[1]
@@ -193,11 +235,12 @@ def test_a_snapshot_survives_its_way_over_the_disk() -> None:
         ("/v2/models/stats", "/v2/models/stats", "GET"),
         ("/v2/models/digits", "/v2/models/digits", "GET"),
         ("/v2/models/digits/ready", "/v2/models/digits/ready", "GET"),
-        ("/v2/models/digits/config", "/v2/models/digits/config", "GET"),
         ("/v2/models/digits/infer", "/v2/models/digits/infer", "POST"),
         ("/v2/models/Mo-d.el_1/versions/12/infer", "/v2/models/Mo-d.el_1/versions/12/infer", "POST"),
         ("/v2/models/digits/versions/3/stats", "/v2/models/digits/versions/3/stats", "GET"),
         ("/v2/repository/index", "/v2/repository/index", "POST"),
+        ("/v2/repository/models/digits/load", "/v2/repository/models/digits/load", "POST"),
+        ("/v2/repository/models/digits/unload", "/v2/repository/models/digits/unload", "POST"),
     ],
 )
 def test_the_protocols_addresses_are_known(path: str, inner: str, method: str) -> None:

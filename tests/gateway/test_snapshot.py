@@ -100,9 +100,9 @@ def test_an_endpoint_comes_with_its_routes_and_the_replicas_that_run(cast: Cast)
         60.0,
         True,
     )
-    assert [(route.deployment, route.release, route.weight) for route in endpoint.routes] == [
-        (str(stable.pk), str(stable.release_id), 90),
-        (str(canary.pk), str(canary.release_id), 10),
+    assert [(route.deployment, route.release, route.weight, route.version) for route in endpoint.routes] == [
+        (str(stable.pk), str(stable.release_id), 90, "1"),
+        (str(canary.pk), str(canary.release_id), 10, "2"),
     ]
     assert endpoint.routes[0].replicas == (
         tables.Replica(first.name, "127.0.0.1", 7000, "secret 0"),

@@ -44,7 +44,7 @@ def test_model_metadata_is_the_stored_signature(digits: Replica, path: str) -> N
             {"name": "label", "datatype": "INT64", "shape": [-1]},
             {"name": "probabilities", "datatype": "FP32", "shape": [-1, 10]},
         ],
-        "parameters": {"labels": [str(number) for number in range(10)]},
+        "parameters": {"labels": json.dumps([str(number) for number in range(10)], separators=(",", ":"))},
     }
 
 

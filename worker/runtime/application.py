@@ -155,7 +155,10 @@ class Application:
             raise Refusal(503, f"The server is {self.phase}", (("Retry-After", "1"),))
 
     def _model(self, exchange: Exchange) -> None:
-        _answer(exchange, descriptions.describe_model(self._manifest))
+        """The gateway, which knows the secret, says in a header which versions are served at its address in all."""
+        told = exchange.headers.get(b"x-slipway-versions", b"").decode("latin-1")
+        versions = told.split(", ") if told else [self._manifest.version]
+        _answer(exchange, descriptions.describe_model(self._manifest, versions))
 
     def _stats(self, exchange: Exchange) -> None:
         _answer(exchange, descriptions.describe_statistics(self._manifest, self.metrics))

@@ -5,6 +5,8 @@ import hmac
 import time
 from typing import Any
 
+import orjson
+
 from .manifest import Manifest
 from .metrics import Histogram, Metrics
 
@@ -23,18 +25,19 @@ def describe_server() -> dict[str, Any]:
     return {"name": SERVER_NAME, "version": SERVER_VERSION, "extensions": list(EXTENSIONS)}
 
 
-def describe_model(manifest: Manifest) -> dict[str, Any]:
-    """Model metadata from the stored signature; class labels, where known, are among the parameters."""
+def describe_model(manifest: Manifest, versions: list[str]) -> dict[str, Any]:
+    """Model metadata from the stored signature. Class labels, where known, are among the parameters, as a JSON text:
+    the protocol's parameters are strings, numbers or booleans."""
     signature = manifest.signature
     description: dict[str, Any] = {
         "name": manifest.model,
-        "versions": [manifest.version],
+        "versions": versions,
         "platform": PLATFORMS.get(manifest.format, manifest.format),
         "inputs": [tensor.to_json() for tensor in signature.inputs],
         "outputs": [tensor.to_json() for tensor in signature.outputs],
     }
     if manifest.labels:
-        description["parameters"] = {"labels": list(manifest.labels)}
+        description["parameters"] = {"labels": orjson.dumps(manifest.labels).decode()}
     return description
 
 
