@@ -1,10 +1,13 @@
-"""Ready-to-paste calls of an endpoint: curl, Python with the standard library, and tritonclient."""
+"""Ready-to-paste calls of an endpoint: curl, Python with the standard library, and tritonclient.
+
+Names and values are the uploader's: each goes in as a literal of the language that it is pasted into.
+"""
 
 import json
+import shlex
 from dataclasses import dataclass
 from typing import Any
 
-MAX_SHOWN = 64  # values of a tensor that a sample prints; more are cut for the reader's sake
 NUMPY = {
     "BOOL": "bool_",
     "FP16": "float16",
@@ -33,10 +36,10 @@ def samples(url: str, model: str, request: dict[str, Any]) -> list[Sample]:
 
 def curl(url: str, model: str, request: dict[str, Any]) -> str:
     return (
-        f"curl {url}/v2/models/{model}/infer \\\n"
+        f"curl {shlex.quote(_infer_url(url, model))} \\\n"
         f'  -H "Authorization: Bearer $SLIPWAY_KEY" \\\n'
         f"  -H 'Content-Type: application/json' \\\n"
-        f"  -d '{json.dumps(request)}'"
+        f"  -d {shlex.quote(json.dumps(request))}"
     )
 
 
@@ -44,8 +47,8 @@ def python(url: str, model: str, request: dict[str, Any]) -> str:
     return f"""import json, os, urllib.request
 
 call = urllib.request.Request(
-    "{url}/v2/models/{model}/infer",
-    data=json.dumps({json.dumps(request)}).encode(),
+    {_infer_url(url, model)!r},
+    data=json.dumps({request!r}).encode(),
     headers={{"Authorization": "Bearer " + os.environ["SLIPWAY_KEY"], "Content-Type": "application/json"}},
 )
 print(json.load(urllib.request.urlopen(call))["outputs"])"""
@@ -53,22 +56,26 @@ print(json.load(urllib.request.urlopen(call))["outputs"])"""
 
 def triton(url: str, model: str, request: dict[str, Any]) -> str:
     """tritonclient takes the address without its scheme, and sends tensors in binary by default."""
+    scheme, _, place = url.partition("://")
+    secured = ", ssl=True" if scheme == "https" else ""
     lines = ["import os", "import numpy as np", "import tritonclient.http as triton", ""]
-    lines.append(f'client = triton.InferenceServerClient("{url.partition("://")[2]}")')
+    lines.append(f"client = triton.InferenceServerClient({place!r}{secured})")
     for number, tensor in enumerate(request["inputs"]):
-        kind = NUMPY.get(tensor["datatype"], "float32")
-        lines.append(
-            f"values{number} = np.array({json.dumps(tensor['data'])}, dtype=np.{kind}).reshape({tensor['shape']})"
-        )
-        lines.append(
-            f'input{number} = triton.InferInput("{tensor["name"]}", {tensor["shape"]}, "{tensor["datatype"]}")'
-        )
+        name, shape, datatype = tensor["name"], tensor["shape"], tensor["datatype"]
+        kind = NUMPY.get(datatype, "float32")
+        lines.append(f"values{number} = np.array({tensor['data']!r}, dtype=np.{kind}).reshape({shape!r})")
+        lines.append(f"input{number} = triton.InferInput({name!r}, {shape!r}, {datatype!r})")
         lines.append(f"input{number}.set_data_from_numpy(values{number})")
     names = ", ".join(f"input{number}" for number in range(len(request["inputs"])))
     lines.append('headers = {"Authorization": "Bearer " + os.environ["SLIPWAY_KEY"]}')
-    lines.append(f'answer = client.infer("{model}", [{names}], headers=headers)')
-    lines.append("print(answer.get_response())")
+    lines.append(f"answer = client.infer({model!r}, [{names}], headers=headers)")
+    lines.append('for output in answer.get_response()["outputs"]:')
+    lines.append('    print(output["name"], answer.as_numpy(output["name"]))')
     return "\n".join(lines)
+
+
+def _infer_url(url: str, model: str) -> str:
+    return f"{url}/v2/models/{model}/infer"
 
 
 def short_request(request: dict[str, Any]) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -119,16 +119,17 @@ ECHO_TYPES = {
 }
 
 
-def echo_bundle(folder: Path) -> Path:
-    """One input of each datatype, given back unchanged under ``<datatype>_out``."""
-    names = list(ECHO_TYPES)
+def echo_bundle(folder: Path, tensors: Mapping[str, str] | None = None) -> Path:
+    """Gives every input back unchanged under ``<name>_out``: these names of some datatype, or one of each datatype."""
+    tensors = tensors or {datatype: datatype for datatype in ECHO_TYPES}
     model = _graph(
-        [helper.make_node("Identity", [name], [f"{name}_out"]) for name in names],
-        [helper.make_tensor_value_info(name, ECHO_TYPES[name], ["n", 2]) for name in names],
-        [helper.make_tensor_value_info(f"{name}_out", ECHO_TYPES[name], ["n", 2]) for name in names],
+        [helper.make_node("Identity", [name], [f"{name}_out"]) for name in tensors],
+        [helper.make_tensor_value_info(name, ECHO_TYPES[kind], ["n", 2]) for name, kind in tensors.items()],
+        [helper.make_tensor_value_info(f"{name}_out", ECHO_TYPES[kind], ["n", 2]) for name, kind in tensors.items()],
     )
-    inputs: list[Row] = [(name, name, [-1, 2]) for name in names]
-    return write_bundle(folder, model, inputs, [(f"{name}_out", name, [-1, 2]) for name in names], name="echo")
+    inputs: list[Row] = [(name, kind, [-1, 2]) for name, kind in tensors.items()]
+    outputs: list[Row] = [(f"{name}_out", kind, [-1, 2]) for name, kind in tensors.items()]
+    return write_bundle(folder, model, inputs, outputs, name="echo")
 
 
 def centre_bundle(folder: Path) -> Path:
