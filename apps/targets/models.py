@@ -8,6 +8,8 @@ from apps.core.leases import Leased
 
 # Kinds of target whose driver keeps every replica behind a sandbox: only there a model may run by an exception.
 WALLED_KINDS = frozenset({"process", "docker"})
+# Kinds whose driver brings replicas from one machine to another.
+DRAINING_KINDS = frozenset({"docker", "swarm"})
 
 
 class Target(Leased):

@@ -47,11 +47,17 @@ def get_target(name: str) -> Target:
     return found
 
 
+def node_names(target: Target) -> set[str]:
+    """The machines of the target: those that the last check saw, and those that are named in its settings."""
+    named = {machine.name for machine in machines_of(target.kind, target.config)}
+    return named | {node["name"] for node in target.nodes}
+
+
 def get_node(target: Target, name: str) -> dict[str, Any]:
     """A machine of the target as the last check saw it; one that is named but was not seen yet has no figures."""
     for node in target.nodes:
         if node["name"] == name:
             return dict(node)
-    if name in {machine.name for machine in machines_of(target.kind, target.config)}:
+    if name in node_names(target):
         return {"name": name, "state": "unchecked"}
     raise Missing(_("The target “%(target)s” has no machine “%(name)s”.") % {"target": target.name, "name": name})

@@ -5,6 +5,7 @@ from typing import Any
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
+from django.db.models.functions import Now
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop
@@ -16,8 +17,9 @@ from apps.core.actors import SYSTEM, Actor
 from apps.core.errors import Invalid
 from apps.core.jobs import Job, enqueue
 from apps.core.sealing import seal, unseal
-from apps.targets.configs import machines_of, refuse_settings
-from apps.targets.models import Endpoint, Environment, Target
+from apps.targets.configs import refuse_settings
+from apps.targets.models import DRAINING_KINDS, Endpoint, Environment, Target
+from apps.targets.selectors import node_names
 
 LOCAL = "this-machine"
 KINDS = ("process", "docker", "swarm")  # the drivers there are: ``tests/house`` holds them against worker.drivers
@@ -51,7 +53,7 @@ def create_target(
     refuse_settings(kind, config or {}, secrets or {})
     if Target.objects.filter(name=name).exists():
         raise Invalid(_("There is a target “%(name)s” already.") % {"name": name}, errors={"name": [_("Taken.")]})
-    target = Target.objects.create(name=name, kind=kind, config=config or {}, due_at=timezone.now())
+    target = Target.objects.create(name=name, kind=kind, config=config or {}, due_at=Now())
     if secrets:
         Target.objects.filter(pk=target.pk).update(sealed=seal(json.dumps(secrets), target.seal_place))
     record(actor, "target.created", target, after={"kind": kind, "config": target.config})
@@ -72,7 +74,7 @@ def edit_target(*, actor: Actor, target: Target, secrets: dict[str, str] | None 
         Target.objects.filter(pk=row.pk).update(sealed=sealed, updated_at=timezone.now())
         record(actor, "target.credentials_replaced", row, after={"secrets": sorted(given)})
     if given or "config" in changes:
-        Target.objects.filter(pk=row.pk).update(due_at=timezone.now())
+        Target.objects.filter(pk=row.pk).update(due_at=Now())
         enqueue(Job.CHECK_TARGET, row.pk)
     row.refresh_from_db()
     return row
@@ -93,13 +95,12 @@ def undrain_node(*, actor: Actor, target: Target, node: str) -> Target:
 def _set_draining(actor: Actor, action: str, target: Target, node: str, *, is_draining: bool) -> Target:
     actor.require("target.edit")
     row = Target.objects.select_for_update().get(pk=target.pk)
-    known = [machine.name for machine in machines_of(row.kind, row.config)] if row.kind == "docker" else []
-    if node not in known:
+    if row.kind not in DRAINING_KINDS or node not in node_names(row):
         raise Invalid(_("“%(node)s” is no machine of this target that can be drained here.") % {"node": node})
     before = sorted(row.draining)
     after = sorted({*before, node} if is_draining else set(before) - {node})
     if before != after:
-        Target.objects.filter(pk=row.pk).update(draining=after, due_at=timezone.now(), updated_at=timezone.now())
+        Target.objects.filter(pk=row.pk).update(draining=after, due_at=Now(), updated_at=timezone.now())
         record(actor, action, row, before={"draining": before}, after={"draining": after})
         enqueue(Job.CHECK_TARGET, row.pk)
     row.refresh_from_db()
@@ -110,7 +111,7 @@ def _set_draining(actor: Actor, action: str, target: Target, node: str, *, is_dr
 def ask_for_check(*, actor: Actor, target: Target) -> Target:
     """Have the target looked at now instead of when its turn comes."""
     actor.require("target.edit")
-    Target.objects.filter(pk=target.pk).update(due_at=timezone.now())
+    Target.objects.filter(pk=target.pk).update(due_at=Now())
     record(actor, "target.check_asked", target)
     enqueue(Job.CHECK_TARGET, target.pk)
     return target
@@ -213,7 +214,7 @@ def equip() -> int:
 
 def _add_this_machine() -> Target:
     config = {"address": settings.SLIPWAY_MACHINE_ADDRESS}
-    target = Target.objects.create(name=LOCAL, kind="process", config=config, due_at=timezone.now())
+    target = Target.objects.create(name=LOCAL, kind="process", config=config, due_at=Now())
     record(SYSTEM, "target.created", target, after={"kind": "process", "config": config})
     return target
 

@@ -94,6 +94,13 @@ def test_a_machine_drains_until_it_is_told_otherwise(
         targets.drain_node(actor=ada, target=gpus, node="gpu-9")
 
 
+def test_a_node_of_a_swarm_drains_once_a_check_has_seen_it(ada: Actor) -> None:
+    swarm = Target.objects.create(name="swarm", kind="swarm", nodes=[{"name": "worker-1", "state": "ready"}])
+    assert targets.drain_node(actor=ada, target=swarm, node="worker-1").draining == ["worker-1"]
+    with pytest.raises(Invalid):
+        targets.drain_node(actor=ada, target=swarm, node="worker-2")
+
+
 def test_operators_of_a_project_do_not_drain_what_all_share(cast: Cast, gpus: Target) -> None:
     with pytest.raises(NotAllowed):
         targets.drain_node(actor=cast.actor("omar"), target=gpus, node="gpu-1")

@@ -7,6 +7,7 @@ from apps.accounts.selectors import get_project
 from apps.core.pages import render_page
 from apps.core.web import PageRequest
 from apps.deployments import selectors
+from apps.targets.models import DRAINING_KINDS
 from apps.targets.selectors import get_node, get_target
 
 
@@ -22,6 +23,7 @@ def node(request: PageRequest, project: str, target: str, node: str) -> HttpResp
         "target": row,
         "node": machine,
         "lines": [line for line in row.check_lines if line["name"] == node],
+        "can_drain": row.kind in DRAINING_KINDS,
         "is_draining": node in row.draining,
         "replicas": replicas,
         "others": others,
