@@ -119,7 +119,9 @@ def _keep_renewing(row: Leased, seconds: float, is_over: threading.Event) -> Non
 
 def release(row: Leased, *, due_in: float | None, **facts: Any) -> None:
     """Give the lease back; the sweep rings again after ``due_in`` seconds, or never."""
-    at = None if due_in is None else Now() + timedelta(seconds=due_in)
+    at = None
+    if due_in is not None:  # SQLite writes a sum with more digits than Now(), and takes the longer one for later
+        at = Now() + timedelta(seconds=due_in) if due_in else Now()
     write(row, lease_until=None, due_at=at, **facts)
 
 

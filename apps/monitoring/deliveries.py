@@ -39,7 +39,7 @@ def queue(
     data: Mapping[str, Any] | None = None,
 ) -> Delivery:
     """Queue one notice for one channel, in the transaction of the change it tells of."""
-    delivery = Delivery(channel=channel, alert=alert, event=event, due_at=timezone.now())
+    delivery = Delivery(channel=channel, alert=alert, event=event, due_at=Now())
     delivery.notice = {
         "key": str(delivery.key),
         "event": event,

@@ -275,7 +275,7 @@ def _finish_review(actor: Actor, release: Release) -> None:
 
 
 def _queue_build(release: Release) -> Build:
-    build = Build.objects.create(release=release, due_at=timezone.now())
+    build = Build.objects.create(release=release, due_at=Now())
     enqueue(Job.BUILD, build.pk)
     return build
 

@@ -35,6 +35,15 @@ def test_a_lease_is_taken_once_and_on_its_condition(db: None) -> None:
     assert leases.take(Target, key, seconds=60) is None
 
 
+def test_what_is_given_back_at_once_is_due_at_once(db: None) -> None:
+    [key] = add_targets(1)
+    for _ in range(100):  # SQLite's clock has milliseconds: most of these fall into one
+        row = leases.take(Target, key, seconds=60)
+        assert row is not None
+        leases.release(row, due_in=0.0)
+        assert leases.due(Target).exists()
+
+
 def test_sweep_for_one_job_rings_for_its_rows_alone(db: None, monkeypatch: pytest.MonkeyPatch) -> None:
     rung: list[tuple[jobs.Job, int]] = []
     monkeypatch.setattr(sweep, "ring", lambda job, pk: rung.append((job, pk)))

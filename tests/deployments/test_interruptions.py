@@ -2,9 +2,12 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
+import time_machine
+from django.utils import timezone
 
 from apps.core import leases
 from apps.core.errors import StateConflict
@@ -65,6 +68,17 @@ def test_a_wish_during_a_look_is_looked_at_next(cast: Cast, started: Deployment,
     observing.finish_unwanted(late, is_gone=True)
     assert leases.due(Deployment).filter(pk=started.pk).exists()
     assert look(started, times=4).phase == "running"
+
+
+def test_what_people_want_is_due_by_the_databases_clock(cast: Cast, built: Built) -> None:
+    omar = cast.actor("omar")
+    with time_machine.travel(timezone.now() + timedelta(hours=1)):  # of this machine; the database has its own
+        made = deployments.start_release(actor=omar, release=built())
+        assert leases.due(Deployment).filter(pk=made.pk).exists()
+        Deployment.objects.update(due_at=None)
+        made.refresh_from_db()
+        deployments.scale(actor=omar, deployment=made, replicas=2)
+        assert leases.due(Deployment).filter(pk=made.pk).exists()
 
 
 def test_what_was_stopped_during_a_look_does_not_take_the_traffic(cast: Cast, started: Deployment, look: Look) -> None:
