@@ -11,6 +11,7 @@ from django.utils import timezone
 from apps.accounts.models import ApiKey, Project
 from apps.core.actors import Actor
 from apps.deployments.models import Deployment, Replica, Route
+from apps.deployments.selectors import state_word
 from apps.library.exceptions import exceptions_waiting_for
 from apps.library.models import MLModel, ModelVersion, SafetyException
 from apps.monitoring import sparklines
@@ -150,20 +151,6 @@ def cards(project: Project, alerts: Iterable[Alert], now: datetime) -> list[Card
     return sorted(made, key=lambda card: card.rank)
 
 
-def state_of(routed: Sequence[Deployment], newest: Deployment | None, ready: int, wanted: int) -> str:
-    """One word for an endpoint: what takes its traffic decides, and where nothing does, the newest deployment."""
-    if routed:
-        if not ready:
-            return "failed"
-        is_whole = ready >= wanted and all(one.phase == Deployment.Phase.RUNNING for one in routed)
-        return "running" if is_whole else "degraded"
-    if newest is None:
-        return "empty"
-    if newest.phase == Deployment.Phase.FAILED:
-        return "failed"
-    return "starting" if newest.is_wanted else "stopped"
-
-
 def changes(project: Project) -> list[Change]:
     """The last deployments and decisions, newest first."""
     related = ("release__version__model", "release__endpoint")
@@ -215,7 +202,7 @@ def _card(endpoint: Endpoint, track: Track, alerts: int) -> Card:
     recent = [point for point in track.points[-6:] if point]
     return Card(
         endpoint=endpoint,
-        state=state_of(routed, newest, ready, wanted),
+        state=state_word(routed, [(one.phase, one.is_wanted) for one in deployments]),
         ready=ready,
         wanted=wanted,
         deployment=routed[0] if routed else newest,

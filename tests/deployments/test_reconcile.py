@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import pytest
 from django.db import DatabaseError, transaction
+from django.utils import timezone
 
 from apps.core import leases
 from apps.core.errors import NotAllowed, StateConflict
@@ -11,6 +12,7 @@ from apps.deployments import observing, selectors
 from apps.deployments import services as deployments
 from apps.deployments.models import Deployment, Replica, Route
 from apps.library.models import ModelVersion
+from apps.monitoring.overview import cards
 from apps.releases import services as releases
 from apps.releases.models import Release
 from apps.targets.models import Endpoint
@@ -235,6 +237,21 @@ def test_the_database_refuses_a_deployment_of_what_was_not_approved(
             build=release.builds.get(),
             target=release.target,
         )
+
+
+@pytest.mark.parametrize(
+    ("states", "word"),
+    [(("running", "running"), "running"), (("running", "exited"), "degraded"), (("exited", "exited"), "failed")],
+)
+def test_an_endpoint_has_the_same_word_everywhere(
+    cast: Cast, endpoint: Endpoint, built: Built, look: Look, states: tuple[str, str], word: str
+) -> None:
+    look(start(cast, built(replicas=2)), times=3)
+    for index, state in enumerate(states):
+        Replica.objects.filter(index=index).update(state=state)
+    (row,) = selectors.endpoint_rows(cast.actor("omar"), cast.project)
+    (card,) = cards(cast.project, [], timezone.now())
+    assert (selectors.endpoint_state(endpoint), row.state, card.state) == (word, word, word)
 
 
 def test_the_list_of_endpoints_takes_a_constant_number_of_queries(
