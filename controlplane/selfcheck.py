@@ -66,13 +66,14 @@ def _look(checks: dict[str, Check]) -> dict[str, list[str]]:
 
 def look_around() -> World:
     world = World()
-    for target in Target.objects.filter(is_enabled=True):
+    for target in Target.objects.all():
         try:
             statuses = open_driver(target_spec(target), Path(settings.SLIPWAY_HOME)).list_owned(
                 settings.SLIPWAY_INSTANCE
             )
         except ToolError as error:
-            world.away[target.pk] = f"target “{target.name}” does not answer: {error}"
+            if target.is_enabled:  # a disabled one may be silent for good
+                world.away[target.pk] = f"target “{target.name}” does not answer: {error}"
             continue
         by_name: dict[str, list[ReplicaStatus]] = defaultdict(list)
         for status in statuses:

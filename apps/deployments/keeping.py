@@ -18,8 +18,8 @@ def is_building() -> bool:
 def needed_digests(*, grace: timedelta) -> set[str]:
     """The digests of images that may still be started, and of the packages that they stand on.
 
-    An image stays while its release is approved (it runs, may be started, or may be rolled back to), while anything of
-    it still runs, and for the grace time after its build.
+    An image stays while its release is approved or superseded (it runs, may be started, or may be rolled back to),
+    while anything of it still runs, and for the grace time after its build.
     """
     needed: set[str] = set()
     for build in _needed(timezone.now() - grace).iterator(chunk_size=100):
@@ -32,7 +32,7 @@ def needed_digests(*, grace: timedelta) -> set[str]:
 def _needed(since: object) -> QuerySet[Build]:
     running = Deployment.objects.exclude(phase__in=[Deployment.Phase.STOPPED, Deployment.Phase.FAILED])
     return Build.objects.filter(
-        Q(release__state=Release.State.APPROVED) | Q(finished_at__gte=since) | Q(pk__in=running.values("build_id")),
+        Q(release__state__in=Release.STARTABLE) | Q(finished_at__gte=since) | Q(pk__in=running.values("build_id")),
         state=Build.State.DONE,
         builder="image",
     )

@@ -3,19 +3,26 @@
 import random
 import secrets
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 from django.db import transaction
 from django.db.models import F, Q, QuerySet
+from django.db.models.functions import Now
 from django.utils import timezone
+from django.utils.translation import gettext_noop
 
 from apps.audit.services import record
 from apps.core import leases
 from apps.core.actors import SYSTEM
+from apps.core.errors import StateConflict
 from apps.core.jobs import Job, enqueue
+from apps.core.states import advance
 from apps.deployments.credentials import open_secret, seal_secret
 from apps.deployments.models import Deployment, Replica, Route, Step
 from apps.deployments.plan import FAILED_STARTS, Wanted, is_healthy, phase
+from apps.deployments.selectors import has_lapsed
+from apps.releases.models import Release
 from apps.releases.selectors import current_subject
 
 LEASE_SECONDS = 20  # kept up while a target takes its time, so that a dead worker's work is soon another's
@@ -30,14 +37,23 @@ HOPELESS = ("refused_model", "golden_mismatch")  # failures that another start w
 Message = dict[str, Any]
 
 
+@transaction.atomic
 def begin_reconcile(pk: int) -> Deployment | None:
-    """The deployment under a lease, or None when another worker has it. One that kills its workers is parked."""
+    """The deployment under a lease, or None when another worker has it. One that kills its workers is parked.
+
+    With the lease goes the look at the approval: one that was withdrawn, has expired or is of something else by now
+    starts nothing. What has served goes on.
+    """
     deployment = leases.take(Deployment, pk, seconds=LEASE_SECONDS)
     if deployment is None:
         return None
     if deployment.attempts > PARK_AFTER and not deployment.conditions.get("unreachable"):
         conditions = {**deployment.conditions, "parked": {"since": timezone.now().isoformat()}}
         leases.release(deployment, due_in=PARK_SECONDS, conditions=conditions, attempts=PARK_AFTER - 1)
+        return None
+    if deployment.is_wanted and deployment.live_at is None and (why := _why_not(deployment.release)):
+        kind, text = why
+        fail(deployment, kind=kind, message={"text": text, "params": {}})
         return None
     return deployment
 
@@ -340,7 +356,7 @@ def _go_live(deployment: Deployment) -> None:
     leases.write(deployment, live_at=timezone.now())
     replaced = list(_older(deployment))
     Deployment.objects.filter(pk__in=[older.pk for older in replaced]).update(
-        is_wanted=False, generation=F("generation") + 1, due_at=timezone.now(), updated_at=timezone.now()
+        is_wanted=False, generation=F("generation") + 1, due_at=Now(), updated_at=timezone.now()
     )
     Route.objects.filter(endpoint_id=deployment.endpoint_id).delete()
     Route.objects.create(endpoint_id=deployment.endpoint_id, deployment=deployment, weight=100)
@@ -349,6 +365,19 @@ def _go_live(deployment: Deployment) -> None:
     for older in replaced:
         record(SYSTEM, "deployment.replaced", older, after={"by": deployment.pk})
         enqueue(Job.RECONCILE, older.pk)
+    _supersede_others(deployment)
+
+
+def _supersede_others(deployment: Deployment) -> None:
+    """Close the releases whose place this one has taken: what served before, and what was proposed before."""
+    approved = Release.objects.filter(endpoint_id=deployment.endpoint_id, state=Release.State.APPROVED)
+    idle = approved.exclude(pk=deployment.release_id).exclude(deployments__is_wanted=True)
+    is_past = Q(pk__lt=deployment.release_id) | Q(deployments__live_at__isnull=False)
+    for release in idle.filter(is_past).distinct():
+        with suppress(StateConflict):  # somebody has just withdrawn it
+            advance(release, Release.State.SUPERSEDED)
+            facts = {"state": "superseded", "by": deployment.release_id}
+            record(SYSTEM, "release.superseded", release, before={"state": "approved"}, after=facts)
 
 
 def _older(deployment: Deployment) -> QuerySet[Deployment]:
@@ -361,7 +390,11 @@ def _newer_is_live(deployment: Deployment) -> bool:
     return rows.filter(pk__gt=deployment.pk).exists()
 
 
-def is_as_approved(deployment: Deployment) -> bool:
-    """Whether the release may still run: approved, and every fact of its subject as it was when people looked."""
-    release = deployment.release
-    return release.state == "approved" and current_subject(release) == release.subject
+def _why_not(release: Release) -> tuple[str, str] | None:
+    """Why a release may not run: not approved any more, or other facts than people looked at, or too long ago."""
+    if release.state != Release.State.APPROVED or current_subject(release) != release.subject:
+        return "subject_changed", gettext_noop("What was approved has changed or was taken back; it is not started.")
+    if has_lapsed(release):
+        words = gettext_noop("Its approval has expired before it was started. Propose the version again.")
+        return "approval_expired", words
+    return None

@@ -1,18 +1,22 @@
 """Reading deployments: what runs, what ran, what may be rolled back to."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from django.db.models import Count, Max, Prefetch, Q, QuerySet
+from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from apps.accounts.models import Project
 from apps.core.actors import Actor
 from apps.core.errors import Missing
-from apps.deployments.models import Deployment, Replica, Route
+from apps.deployments.models import Deployment, Replica, Route, Step
 from apps.releases.models import Build, Release
 from apps.targets.models import Endpoint, Target
 from apps.targets.selectors import endpoints
 
+READY = Count("replica_set", filter=Q(replica_set__state="running"), distinct=True)
 LARGE = ("build__attachments", "build__log")  # of a deployment's build, and no list shows them
 
 
@@ -31,7 +35,7 @@ def deployments(actor: Actor, project: Project) -> QuerySet[Deployment]:
         .select_related("project", "endpoint", "release__version__model", "build", "target", "started_by")
         .defer(*LARGE)
         .prefetch_related("replica_set", "routes")
-        .annotate(ready=Count("replica_set", filter=Q(replica_set__state="running"), distinct=True))
+        .annotate(ready=READY)
         .order_by("-pk")  # grouping has dropped the model's own order
     )
 
@@ -90,12 +94,20 @@ def due_starts() -> QuerySet[Release]:
         Release.objects.filter(
             state=Release.State.APPROVED,
             endpoint__environment__starts_by_itself=True,
+            target__is_enabled=True,
             deployments__isnull=True,
             builds__in=built,
         )
         .prefetch_related(Prefetch("builds", built.defer("attachments", "log")))
         .distinct()
     )
+
+
+def has_lapsed(release: Release) -> bool:
+    """Whether an approval is too old for a first start. What has served once may run again: that is rolling back."""
+    if release.expires_at > timezone.now():
+        return False
+    return not Step.objects.filter(deployment__release=release, name="route", state=Step.State.DONE).exists()
 
 
 def replicas(deployment: Deployment) -> QuerySet[Replica]:
@@ -156,7 +168,7 @@ def endpoint_rows(actor: Actor, project: Project) -> list[EndpointRow]:
     made = [
         EndpointRow(
             row,
-            _state_word([d.phase for d in live_by.get(row.pk, [])], phases.get(row.pk, [])),
+            state_word(live_by.get(row.pk, []), phases.get(row.pk, [])),
             live_by[row.pk][0] if row.pk in live_by else None,
             live_by[row.pk][0].ready if row.pk in live_by else 0,  # type: ignore[attr-defined]
         )
@@ -170,9 +182,8 @@ UNHEALTHY_FIRST = ["failed", "degraded", "starting", "running", "stopped", "empt
 
 def _live_by_endpoint(project: Project) -> dict[int, list[Deployment]]:
     rows = Deployment.objects.filter(project=project, routes__weight__gt=0).select_related("release__version__model")
-    ready = Count("replica_set", filter=Q(replica_set__state="running"), distinct=True)
     found: dict[int, list[Deployment]] = {}
-    for row in rows.annotate(ready=ready, weight=Max("routes__weight")).order_by("-weight", "-pk"):
+    for row in rows.annotate(ready=READY, weight=Max("routes__weight")).order_by("-weight", "-pk"):
         found.setdefault(row.endpoint_id, []).append(row)
     return found
 
@@ -187,9 +198,18 @@ def _phases_by_endpoint(project: Project) -> dict[int, list[tuple[str, bool]]]:
     return found
 
 
-def _state_word(routed: list[str], known: list[tuple[str, bool]]) -> str:
+def state_word(routed: Sequence[Any], known: Sequence[tuple[str, bool]]) -> str:
+    """One word for an endpoint: what takes its traffic decides and, where nothing does, the newest deployment.
+
+    ``routed`` deployments carry their number of ready replicas as ``ready``; ``known`` is phase and wish of those that
+    are wanted and of the newest, newest first.
+    """
     if routed:
-        return "running" if all(phase == "running" for phase in routed) else "degraded"
+        ready = sum(one.ready for one in routed)
+        if not ready:
+            return "failed"
+        is_whole = ready >= sum(one.replicas for one in routed) and all(one.phase == "running" for one in routed)
+        return "running" if is_whole else "degraded"
     if any(is_wanted for _phase, is_wanted in known):
         return "starting"
     if not known:
@@ -204,16 +224,17 @@ def logs(deployment: Deployment) -> dict[str, list[str]]:
 
 
 def endpoint_state(endpoint: Endpoint) -> str:
-    """One word for an endpoint: running, degraded, starting, failed or empty (nothing was ever started)."""
-    rows = list(
-        Deployment.objects.filter(endpoint=endpoint).order_by("-pk").values_list("pk", "phase", "is_wanted")[:50]
-    )
-    routed = set(Route.objects.filter(endpoint=endpoint, weight__gt=0).values_list("deployment_id", flat=True))
-    return _state_word([phase for pk, phase, _w in rows if pk in routed], [(phase, w) for _pk, phase, w in rows])
+    """The word for one endpoint, as in the list of all."""
+    rows = Deployment.objects.filter(endpoint=endpoint)
+    known = list(rows.order_by("-pk").values_list("phase", "is_wanted")[:50])
+    return state_word(list(rows.filter(routes__weight__gt=0).annotate(ready=READY)), known)
 
 
 def _good(endpoint: Endpoint) -> QuerySet[Deployment]:
     rows = Deployment.objects.filter(
-        endpoint=endpoint, live_at__isnull=False, release__state=Release.State.APPROVED, build__state=Build.State.DONE
+        endpoint=endpoint,
+        live_at__isnull=False,
+        release__state__in=Release.STARTABLE,
+        build__state=Build.State.DONE,
     )
     return rows.select_related("release__version__model", "build", "target").defer(*LARGE)

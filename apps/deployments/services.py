@@ -5,6 +5,7 @@ from typing import Any
 
 from django.db import transaction
 from django.db.models import F
+from django.db.models.functions import Now
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -12,8 +13,9 @@ from apps.audit.services import record
 from apps.core.actors import Actor
 from apps.core.errors import Invalid, StateConflict
 from apps.core.jobs import Job, enqueue
+from apps.core.states import advance
 from apps.deployments.models import Deployment, Replica, Route
-from apps.deployments.selectors import last_good
+from apps.deployments.selectors import has_lapsed, last_good
 from apps.releases.models import Build, Release
 from apps.releases.selectors import current_subject
 from apps.targets.models import Endpoint
@@ -36,7 +38,7 @@ def start_release(*, actor: Actor, release: Release, cause: str = "release", rep
         cause=cause,
         replicas=replicas or release.replicas,
         started_by_id=actor.user_id if actor.is_person else None,
-        due_at=timezone.now(),
+        due_at=Now(),
     )
     record(actor, "deployment.started", deployment, after={"release": release.pk, "cause": cause})
     enqueue(Job.RECONCILE, deployment.pk)
@@ -100,6 +102,8 @@ def roll_back(*, actor: Actor, endpoint: Endpoint, to: Deployment | None = None,
     running = Deployment.objects.filter(release=good.release, is_wanted=True, phase=Deployment.Phase.RUNNING).first()
     if running:
         _route_all_to(running)
+    if running is None and good.release.state == Release.State.SUPERSEDED:
+        advance(good.release, Release.State.APPROVED)  # its approvals still stand; the database counts them
     deployment = running or start_release(actor=actor, release=good.release, cause="rollback", replicas=good.replicas)
     record(actor, "endpoint.rolled_back", endpoint, after={"release": good.release_id}, note=note)
     return deployment
@@ -165,6 +169,16 @@ def _startable_build(release: Release) -> Build:
             _("Release #%(pk)s is %(state)s; only an approved release can run.")
             % {"pk": release.pk, "state": release.get_state_display()}
         )
+    if has_lapsed(release):
+        raise StateConflict(
+            _("The approval of release #%(pk)s has expired; it was never started.") % {"pk": release.pk},
+            advice=_("Propose the version again."),
+        )
+    if not release.target.is_enabled:
+        raise StateConflict(
+            _("The target “%(name)s” is disabled; nothing is started there.") % {"name": release.target.name},
+            advice=_("An administrator can enable it again; or propose the version for another target."),
+        )
     if current_subject(release) != release.subject:
         raise StateConflict(
             _("Something that release #%(pk)s is made of has changed since it was approved.") % {"pk": release.pk},
@@ -181,7 +195,7 @@ def _want(actor: Actor, action: str, deployment: Deployment, *, note: str = "", 
     before = {name: getattr(deployment, name) for name in desired}
     changed = Deployment.objects.filter(pk=deployment.pk, generation=deployment.generation).update(
         generation=F("generation") + 1,
-        due_at=timezone.now(),
+        due_at=Now(),
         updated_at=timezone.now(),
         request_id=actor.request_id,
         **desired,

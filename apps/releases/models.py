@@ -21,7 +21,10 @@ class Release(models.Model):
     MOVES = {
         "in_review": frozenset({"approved", "rejected", "withdrawn", "expired", "superseded"}),
         "approved": frozenset({"withdrawn", "expired", "superseded"}),
+        "superseded": frozenset({"approved", "withdrawn"}),  # approved again by rolling back to it
     }
+
+    STARTABLE = ("approved", "superseded")  # the latter by rolling back only
 
     project = models.ForeignKey("accounts.Project", on_delete=models.CASCADE, related_name="releases")
     version = models.ForeignKey("library.ModelVersion", on_delete=models.PROTECT, related_name="releases")

@@ -15,8 +15,8 @@ log = structlog.get_logger(__name__)
 
 
 def clear_orphans() -> None:
-    """One look at every enabled target; what does not carry our label is never touched."""
-    for target in Target.objects.filter(is_enabled=True):
+    """One look at every target, disabled ones too; what does not carry our label is never touched."""
+    for target in Target.objects.all():
         try:
             driver = open_driver(target_spec(target), Path(settings.SLIPWAY_HOME))
             seen = driver.list_owned(settings.SLIPWAY_INSTANCE)

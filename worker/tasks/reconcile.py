@@ -47,10 +47,6 @@ def reconcile(pk: int) -> None:
 
 
 def run_wanted(deployment: Deployment, driver: Driver) -> None:
-    if deployment.live_at is None and not observing.is_as_approved(deployment):
-        message = Message(gettext_noop("What was approved has changed or was taken back; it is not started."))
-        observing.fail(deployment, kind="subject_changed", message=message.to_json())
-        return
     rows = {row.index: row for row in observing.expect_replicas(deployment)}
     places = look(deployment, driver, deployment.target.draining)
     seen = {name: as_exchanged(deployment, status) for name, status in places.homes.items()}
@@ -81,6 +77,7 @@ def move(deployment: Deployment, driver: Driver, places: Places) -> bool:
     for row in deployment.replica_set.filter(index__lt=deployment.replicas, state=Replica.State.RUNNING):
         step = places.next_step(row)
         if step.start:
+            refuse_tampered(deployment)
             observing.hold(deployment)
             is_moving |= driver.start(replica_spec(deployment, row)).node != row.node
         elif step.successor:
