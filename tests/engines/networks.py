@@ -59,7 +59,9 @@ class Lan:
         _ip("link", "set", self.tag, "up")
 
     def close(self) -> None:
-        """Takes the cables away with the namespaces that hold their ends."""
+        """Takes the cables away with the namespaces that hold their ends; ours at once, so that its name is free."""
+        with contextlib.suppress(subprocess.CalledProcessError):
+            _ip("link", "del", self.tag)
         for namespace in [*self.namespaces, self.switch]:
             with contextlib.suppress(subprocess.CalledProcessError):
                 _ip("netns", "del", namespace)
