@@ -143,6 +143,7 @@ class BuildSpec:
     labels: tuple[str, ...] = ()
     batching: Mapping[str, Any] = field(default_factory=dict)  # max_size, max_delay_ms
     trusted: tuple[str, ...] = ()  # types that a skops file may load: what its approval was given for
+    uses_gpus: bool = False  # with the packages that can, in place of those that cannot
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,8 @@ from django.utils.translation import gettext_lazy as _
 from apps.accounts.models import Project
 from apps.core.actors import Actor
 from apps.library.models import ModelVersion
-from apps.targets.models import Endpoint
+from apps.releases.services import why_no_gpus
+from apps.targets.models import GPU_KINDS, Endpoint
 from apps.targets.selectors import endpoints
 
 OFFERED = 200  # newest ready versions in the list; an older one is proposed from its own page
@@ -39,6 +40,13 @@ class ProposalForm(forms.Form):
     memory_mb = forms.IntegerField(
         label=_("Memory per replica (MB)"), min_value=128, max_value=1 << 20, initial=2048, required=False
     )
+    gpus = forms.IntegerField(
+        label=_("GPUs per replica"),
+        min_value=0,
+        max_value=16,
+        required=False,
+        help_text=_("Set aside for each replica alone, for models served as ONNX. A target's page shows what it has."),
+    )
     note = forms.CharField(
         label=_("Note to the reviewers"),
         widget=forms.Textarea(attrs={"rows": 4}),
@@ -56,11 +64,21 @@ class ProposalForm(forms.Form):
         self.fields["version"].queryset = (  # type: ignore[attr-defined]
             offered.select_related("model").order_by("model__name", "-number")
         )
-        self.fields["endpoint"].queryset = endpoints(actor, project)  # type: ignore[attr-defined]
+        self.fields["endpoint"].queryset = rows = endpoints(actor, project)  # type: ignore[attr-defined]
+        if not rows.filter(environment__target__kind__in=GPU_KINDS).exists():
+            del self.fields["gpus"]
+
+    def clean(self) -> dict[str, Any]:
+        chosen = self.cleaned_data
+        is_whole = {"version", "endpoint"} <= set(chosen)
+        target = chosen["endpoint"].environment.target if is_whole else None
+        if target and chosen.get("gpus") and (reason := why_no_gpus(chosen["version"], target)):
+            self.add_error("gpus", reason)
+        return chosen
 
     def options(self) -> dict[str, Any]:
-        memory = self.cleaned_data.get("memory_mb")
-        return {"memory_mb": memory} if memory else {}
+        """What was asked for beyond the model; a field that was left empty says nothing."""
+        return {name: self.cleaned_data[name] for name in ("memory_mb", "gpus") if self.cleaned_data.get(name)}
 
 
 class DecisionForm(forms.Form):

@@ -31,7 +31,7 @@ class Release(models.Model):
     endpoint = models.ForeignKey("targets.Endpoint", on_delete=models.PROTECT, related_name="releases")
     target = models.ForeignKey("targets.Target", on_delete=models.PROTECT, related_name="releases")
     replicas = models.PositiveSmallIntegerField(_("replicas"), default=1)
-    options = models.JSONField(default=dict, blank=True)  # memory_mb, cpus, batching
+    options = models.JSONField(default=dict, blank=True)  # memory_mb, cpus, gpus, batch_…
     note = models.TextField(_("note"), blank=True)
     state = models.CharField(max_length=12, choices=State, default=State.IN_REVIEW)
     subject = models.CharField(max_length=64)  # sha256 over everything that decides what runs; see subjects.py
@@ -58,6 +58,19 @@ class Release(models.Model):
 
     def __str__(self) -> str:
         return f"#{self.pk} {self.version} → {self.endpoint}"
+
+    @property
+    def memory_mb(self) -> int:
+        return int(self.options.get("memory_mb", 2048))
+
+    @property
+    def cpus(self) -> float:
+        return float(self.options.get("cpus", 1))
+
+    @property
+    def gpus(self) -> int:
+        """How many each replica has to itself."""
+        return int(self.options.get("gpus", 0))
 
 
 class Review(models.Model):

@@ -17,11 +17,12 @@ from apps.core.states import advance
 from apps.library.models import ModelVersion
 from apps.releases.models import Build, Release, Review
 from apps.releases.selectors import current_subject, subject_of
-from apps.targets.models import WALLED_KINDS, Endpoint, Environment, Target
+from apps.targets.models import GPU_KINDS, WALLED_KINDS, Endpoint, Environment, Target
 
 BUILD_LEASE_SECONDS = 20  # kept up while it is built
 BUILD_ATTEMPTS = 3
 TIER_2_APPROVALS = 2
+GPU_FORMAT = "onnx"  # whose loader uses a GPU where its packages do
 
 
 @transaction.atomic
@@ -40,6 +41,7 @@ def propose(
     target = target or endpoint.environment.target
     options = options or {}
     refuse_unfit(version, endpoint, target, replicas)
+    refuse_gpus(version, target, options)
     environment = endpoint.environment
     release = Release.objects.create(
         project=endpoint.project,
@@ -134,6 +136,27 @@ def refuse_unfit(version: ModelVersion, endpoint: Endpoint, target: Target, repl
     waiting = Release.objects.filter(version=version, endpoint=endpoint, state=Release.State.IN_REVIEW).first()
     if waiting:
         raise StateConflict(_("This version waits for this endpoint already: release #%(pk)s.") % {"pk": waiting.pk})
+
+
+def refuse_gpus(version: ModelVersion, target: Target, options: dict[str, Any]) -> None:
+    """Raise when GPUs are asked for that this target cannot give or this model would not use."""
+    reason = why_no_gpus(version, target) if options.get("gpus") else ""
+    if reason:
+        raise Invalid(reason, errors={"gpus": [reason]})
+
+
+def why_no_gpus(version: ModelVersion, target: Target) -> str:
+    """Why a GPU set aside for this model on this target would be set aside in vain; empty where it would not."""
+    if target.kind not in GPU_KINDS:
+        return _("The target “%(name)s” cannot set GPUs aside; Docker hosts and Swarm clusters can.") % {
+            "name": target.name
+        }
+    if version.served_format != GPU_FORMAT:
+        return _("%(version)s is served as %(format)s, which uses no GPU; only models served as ONNX do.") % {
+            "version": version,
+            "format": version.served_format,
+        }
+    return ""
 
 
 def approvals_for(version: ModelVersion, environment: Environment) -> int:

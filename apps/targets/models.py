@@ -10,6 +10,8 @@ from apps.core.leases import Leased
 WALLED_KINDS = frozenset({"process", "docker"})
 # Kinds whose driver brings replicas from one machine to another.
 DRAINING_KINDS = frozenset({"docker", "swarm"})
+# Kinds whose driver can set GPUs aside for one replica.
+GPU_KINDS = frozenset({"docker", "swarm"})
 
 
 class Target(Leased):

@@ -19,6 +19,8 @@ from worker.errors import ToolError
 from worker.specs import Message, gettext_noop
 
 RUNTIME_PACKAGES = ("httptools", "numpy", "orjson", "uvloop")  # what worker/runtime imports itself
+# What uses a GPU in place of what does not, with CUDA's own libraries: a host brings nothing but its driver.
+GPU_PACKAGES = {"onnxruntime": "onnxruntime-gpu[cuda,cudnn]"}
 _SECONDS = 900
 _PASSED_ON = ("HOME", "PATH", "LANG", "TMPDIR", "NETRC", "SSL_CERT_FILE", "SSL_CERT_DIR", "HTTP_PROXY", "HTTPS_PROXY",
               "ALL_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "all_proxy", "no_proxy")  # fmt: skip
@@ -35,6 +37,12 @@ def pin(requirements: Iterable[str]) -> tuple[str, ...]:
         name, pinned = _parse(text)
         pins[name] = pinned
     return tuple(sorted(pins.values()))
+
+
+def for_gpus(pins: Iterable[str]) -> tuple[str, ...]:
+    """The same pins for machines with NVIDIA's GPUs: of each package the build that uses them, in the same version."""
+    parts = (each.partition("==") for each in pins)
+    return tuple(sorted(f"{GPU_PACKAGES.get(name, name)}=={version}" for name, _equals, version in parts))
 
 
 def _parse(text: str) -> tuple[str, str]:

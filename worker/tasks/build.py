@@ -66,6 +66,7 @@ def build_spec(row: Build, scratch: Path) -> BuildSpec:
         golden=version.golden,
         labels=tuple(version.class_labels),
         trusted=tuple(version.trusted),
+        uses_gpus=row.release.gpus > 0,
         batching={
             "max_size": options.get("batch_max_size", 32),
             "max_delay_ms": options.get("batch_max_delay_ms", 0),

@@ -225,7 +225,7 @@ def target_spec(target: Target) -> TargetSpec:
 
 
 def replica_spec(deployment: Deployment, row: Replica) -> ReplicaSpec:
-    options = deployment.release.options
+    release = deployment.release
     return ReplicaSpec(
         name=row.name,
         labels={
@@ -238,9 +238,9 @@ def replica_spec(deployment: Deployment, row: Replica) -> ReplicaSpec:
         environment=deployment.build.environment,
         digest=deployment.build.digest,
         secret=observing.replica_secret(row),
-        memory_bytes=int(options.get("memory_mb", 2048)) << 20,
-        cpus=float(options.get("cpus", 1)),
-        needs_wall=deployment.release.version.tier == 2,
-        gpus=int(options.get("gpus", 0)),
+        memory_bytes=release.memory_mb << 20,
+        cpus=release.cpus,
+        needs_wall=release.version.tier == 2,
+        gpus=release.gpus,
         registry=registry_of(deployment.build),
     )

@@ -3,7 +3,7 @@
 import platform
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,13 +18,14 @@ from worker.builders.image.locked import Locked, read_lock, write_requirements
 from worker.builders.image.provenance import make_statement, resource, sign
 from worker.builders.image.runtime import Runtime, ensure_runtime
 from worker.builders.image.sbom import MEDIA_TYPE, make_sbom
-from worker.builders.locking import Platform, lock, pin
+from worker.builders.locking import Platform, for_gpus, lock, pin
 from worker.builders.replaying import replay_once
 from worker.builders.venvs import ensure_environment
 from worker.errors import ToolError
 from worker.specs import BuildResult, BuildSpec, Message, Step, gettext_noop
 
 _LOCKED = gettext_noop("Exact versions and hashes of every package")
+_LOCKED_FOR_GPUS = gettext_noop("Exact versions and hashes of every package, in the builds that use GPUs")
 _PACKED = gettext_noop("Runtime, model and manifest, named by their digest")
 _REUSED = gettext_noop("The registry has the packages already; nothing is built")
 _BUILT = gettext_noop("The packages, installed by hash on %(base)s")
@@ -64,11 +65,11 @@ class _Build:
         self.began = _now()
 
     def run(self) -> BuildResult:
-        packages, lock_file = self._lock()
+        packages = self._lock()
         with self._step("bundle") as details:
             bundle_digest, bundle = pack_bundle(self.spec, self.home)
             details.append(Message(_PACKED))
-        self._replay(lock_file, bundle)
+        self._replay(bundle)
         runtime = self._ensure_runtime(packages)
         with self._step("assemble") as details:
             image = assemble(self.registry, self.spec, bundle, runtime)
@@ -81,19 +82,27 @@ class _Build:
             image.digest, image.location, "", lock_digest, steps=tuple(self.steps), attachments=attachments
         )
 
-    def _lock(self) -> tuple[tuple[Locked, ...], Path]:
+    def _lock(self) -> tuple[Locked, ...]:
         with self._step("lock") as details:
-            machine = Platform(self.settings.base_python, platform.machine())
-            path = lock(pin(self.spec.requirements), self.home, self.settings, machine)
-            details.append(Message(_LOCKED))
-            return read_lock(path), path
+            pins = pin(self.spec.requirements)
+            packages = read_lock(self._lock_file(for_gpus(pins) if self.spec.uses_gpus else pins))
+            details.append(Message(_LOCKED_FOR_GPUS if self.spec.uses_gpus else _LOCKED))
+            return packages
 
-    def _replay(self, lock_file: Path, bundle: Path) -> None:
-        """The very versions of the image, installed here. With another Python, only the replica compares."""
+    def _lock_file(self, pins: Sequence[str]) -> Path:
+        return lock(pins, self.home, self.settings, Platform(self.settings.base_python, platform.machine()))
+
+    def _replay(self, bundle: Path) -> None:
+        """The very versions of the image, installed here. With another Python, only the replica compares.
+
+        For GPUs it is the same version's build for processors: this machine has no use for the other one, and the
+        replica compares on its GPU before it gets traffic.
+        """
         is_same_python = self.settings.base_python == f"{sys.version_info[0]}.{sys.version_info[1]}"
         if not sandbox.strongest() or not is_same_python or sys.platform != "linux":
             return
         with self._step("golden") as details:
+            lock_file = self._lock_file(pin(self.spec.requirements))
             environment = ensure_environment(lock_file, self.home, self.settings)
             details.append(replay_once(bundle, environment, self.home))
 

@@ -1,16 +1,18 @@
 """ONNX models, run by onnxruntime."""
 
+import ctypes
 from collections.abc import Sequence
 
 import onnxruntime
 
 from ..errors import StartError
+from ..log import write_log
 from ..manifest import Manifest
 from ..tensors import Array
 from .base import Rejected
 
 _InvalidArgument = onnxruntime.capi.onnxruntime_pybind11_state.InvalidArgument
-_PREFERRED = ("CUDAExecutionProvider", "CPUExecutionProvider")
+_GPU, _CPU = "CUDAExecutionProvider", "CPUExecutionProvider"
 
 
 class OnnxModel:
@@ -37,13 +39,31 @@ def load(manifest: Manifest, threads: int) -> OnnxModel:
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    available = onnxruntime.get_available_providers()
-    providers = [name for name in _PREFERRED if name in available]
-    session = onnxruntime.InferenceSession(str(manifest.file), options, providers=providers)
+    session = _open(str(manifest.file), options)
     inputs = [tensor.name for tensor in manifest.signature.inputs]
     outputs = [tensor.name for tensor in manifest.signature.outputs]
     _check_names(session, inputs, outputs)
     return OnnxModel(session, inputs, outputs)
+
+
+def _open(path: str, options: onnxruntime.SessionOptions) -> onnxruntime.InferenceSession:
+    """On the GPU where the packages are those for one; on the processor, and saying so, where it cannot be used."""
+    if _GPU not in onnxruntime.get_available_providers():
+        return onnxruntime.InferenceSession(path, options, providers=[_CPU])
+    onnxruntime.preload_dlls(directory="")  # CUDA's libraries lie among the packages
+    session = onnxruntime.InferenceSession(path, options, providers=[_GPU, _CPU])
+    if _GPU not in session.get_providers():
+        write_log("runs_without_gpu", "warning", reason=_why_no_gpu())
+    return session
+
+
+def _why_no_gpu() -> str:
+    """The driver's library is the machine's own: a container has it only where it was given a GPU."""
+    try:
+        ctypes.CDLL("libcuda.so.1")
+    except OSError as error:
+        return f"no GPU was given to this container, or its machine lacks the driver ({error}); it runs on processors"
+    return "CUDA cannot use this machine's GPU or driver (see the lines before this one); it runs on processors"
 
 
 def _check_names(session: onnxruntime.InferenceSession, inputs: list[str], outputs: list[str]) -> None:
