@@ -187,6 +187,9 @@ class CheckLine:
     ok: bool
     detail: Message
 
+    def to_json(self) -> dict[str, Any]:
+        return {"name": self.name, "ok": self.ok, "detail": self.detail.to_json()}
+
 
 @dataclass(frozen=True)
 class Node:

@@ -27,6 +27,7 @@ class Job(StrEnum):
     BUILD = "build"  # a Build
     RECONCILE = "reconcile"  # a Deployment
     CHECK_TARGET = "check_target"  # a Target
+    TRY_TARGET = "try_target"  # a Trial of a target
     DELIVER = "deliver"  # a Delivery
 
 

@@ -1,6 +1,6 @@
 """Forms of the target, environment and endpoint pages."""
 
-from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 from django import forms
@@ -8,12 +8,17 @@ from django.utils.translation import gettext_lazy as _
 
 from apps.accounts.models import Project
 from apps.core.actors import Actor
-from apps.targets.configs import MACHINES, SECRETS
+from apps.targets.configs import MACHINES, SECRETS, machines_of, read_machine
 from apps.targets.models import Endpoint, Environment, Target
 from apps.targets.selectors import environments
-from apps.targets.services import KINDS
 
 MEGABYTE = 1 << 20
+CLUSTER = ("constraints", "engine_port")
+FIELDS = {  # of each kind of target, in their order
+    "docker": ("name", "hosts", *SECRETS),
+    "swarm": ("name", "hosts", *CLUSTER, *SECRETS),
+    "process": ("name",),
+}
 
 
 class EndpointForm(forms.Form):
@@ -82,52 +87,49 @@ def _pasted(label: Any, hint: Any = "") -> forms.CharField:
     return forms.CharField(label=label, required=False, help_text=hint, widget=box, strip=False)
 
 
-class MachinesForm(forms.Form):
-    """Where a target's machines are, and the credentials that open them; empty credentials stay as they are."""
+class TargetForm(forms.Form):
+    """What a target of one kind is told, and the credentials that open it; empty credentials stay as they are."""
 
-    hosts = forms.CharField(
-        label=_("Machines"),
-        required=False,
-        widget=forms.Textarea(attrs={"rows": 3, "spellcheck": "false", "class": "mono"}),
-        help_text=_("One on each line: its name, a space, and where its Docker engine answers."),
+    name = forms.SlugField(
+        label=_("Name"), max_length=40, help_text=_("What people choose it by. It cannot be changed later.")
     )
-    ca = _pasted(_("Authority's certificate"), _("PEM. The one that the engine's own certificate is signed by."))
-    cert = _pasted(_("Client certificate"), _("PEM. Signed by the authority that the engine was started with."))
-    key = _pasted(_("Client key"), _("PEM. Whoever has it is root on the machine: it is sealed and never shown again."))
+    hosts = forms.CharField(
+        label=_("Hosts"),
+        widget=forms.Textarea(attrs={"rows": 3, "spellcheck": "false", "class": "mono"}),
+        help_text=_("One on each line, by its address. A name of your own may stand before it, with a space."),
+    )
+    constraints = forms.CharField(
+        label=_("Only on nodes with"),
+        required=False,
+        widget=forms.Textarea(attrs={"rows": 2, "spellcheck": "false", "class": "mono"}),
+        help_text=_("Swarm's own constraints, one on each line: node.labels.gpu==yes. Empty: on every active node."),
+    )
+    engine_port = forms.IntegerField(
+        label=_("Port of the nodes' own engines"),
+        required=False,
+        min_value=1,
+        max_value=65535,
+        help_text=_("Where they answer with the certificates above. Without it, nobody sees what replicas use."),
+    )
+    ca = _pasted(_("Authority's certificate"), _("ca.pem: the one that the engine's own certificate is signed by."))
+    cert = _pasted(_("Client certificate"), _("slipway.pem: signed by the authority that the engine trusts."))
+    key = _pasted(_("Client key"), _("slipway-key.pem. Whoever has it is root there: it is sealed, never shown again."))
     ssh_key = _pasted(_("SSH private key"), _("Of a user there in the group docker. Sealed and never shown again."))
     known_hosts = _pasted(
         _("The machine's SSH host key"),
         _("The line that ssh-keyscan prints. Any other key than this one is refused."),
     )
 
-    def clean_hosts(self) -> list[dict[str, str]]:
-        lines = [line.split() for line in self.cleaned_data["hosts"].splitlines() if line.strip()]
-        if any(len(line) != 2 for line in lines):
-            raise forms.ValidationError(_("Each line is a name, a space and an address: gpu-1 tcp://10.0.0.5:2376"))
-        return [{"name": name, "url": url} for name, url in lines]
-
-    def secrets(self) -> dict[str, str]:
-        return {name: self.cleaned_data[name].strip() + "\n" for name in SECRETS if self.cleaned_data[name].strip()}
-
-    def config(self, kind: str, before: Mapping[str, Any]) -> dict[str, Any]:
-        """The settings as the service takes them, with what this form does not know left as it was."""
-        return {**before, MACHINES[kind]: self.cleaned_data["hosts"]} if kind in MACHINES else dict(before)
-
-    def show_nothing_secret(self) -> None:
-        """Before a form with errors is shown again: credentials have to be pasted once more."""
-        self.data = {name: value for name, value in self.data.items() if name not in SECRETS}
-
-
-class TargetForm(MachinesForm):
-    name = forms.SlugField(label=_("Name"), max_length=40)
-    kind = forms.ChoiceField(label=_("Kind"))
-    field_order = ("name", "kind", "hosts", *SECRETS)
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, kind: str, target: Target | None = None, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        labels = {"docker": _("Docker hosts"), "swarm": _("Docker Swarm"), "process": _("Processes on this machine")}
-        order = sorted(KINDS, key=lambda kind: kind == "process")
-        self.fields["kind"].choices = [(kind, labels.get(kind, kind)) for kind in order]  # type: ignore[attr-defined]
+        self.kind, self.target = kind, target
+        for name in set(self.fields) - set(FIELDS[kind]):
+            del self.fields[name]
+        if kind == "swarm":
+            self.fields["hosts"].label = _("Managers")
+        if target is not None:
+            del self.fields["name"]
+            self.initial = _as_written(target)
 
     def clean_name(self) -> str:
         name = self.cleaned_data["name"].lower()
@@ -135,8 +137,40 @@ class TargetForm(MachinesForm):
             raise forms.ValidationError(_("There is a target of this name already."))
         return name
 
-    def facts(self) -> dict[str, Any]:
-        """The cleaned values as the service takes them."""
-        kind = self.cleaned_data["kind"]
-        facts = {"name": self.cleaned_data["name"], "kind": kind, "config": self.config(kind, {})}
-        return {**facts, "secrets": self.secrets()}
+    def clean_hosts(self) -> list[dict[str, str]]:
+        try:
+            return [asdict(read_machine(line)) for line in _lines(self.cleaned_data["hosts"])]
+        except ValueError as error:
+            words = _("“%(line)s” is more than a name and an address.") % {"line": error}
+            raise forms.ValidationError(words) from None
+
+    def clean_constraints(self) -> list[str]:
+        return _lines(self.cleaned_data["constraints"])
+
+    def secrets(self) -> dict[str, str]:
+        given = {name: self.cleaned_data.get(name, "").strip() for name in SECRETS}
+        return {name: text + "\n" for name, text in given.items() if text}
+
+    def config(self) -> dict[str, Any]:
+        """The settings as the service takes them, with what this form does not know left as it was."""
+        said = {MACHINES[self.kind]: self.cleaned_data["hosts"]} if self.kind in MACHINES else {}
+        said |= {name: self.cleaned_data[name] for name in CLUSTER if name in self.fields}
+        before = self.target.config if self.target else {}
+        return {name: value for name, value in {**before, **said}.items() if value or name not in CLUSTER}
+
+    def show_nothing_secret(self) -> None:
+        """Before a form with errors is shown again: credentials have to be pasted once more."""
+        self.data = {name: value for name, value in self.data.items() if name not in SECRETS}
+
+
+def _as_written(target: Target) -> dict[str, Any]:
+    machines = machines_of(target.kind, target.config)
+    return {
+        "hosts": "\n".join(f"{machine.name} {machine.url}" for machine in machines),
+        "constraints": "\n".join(target.config.get("constraints") or ()),
+        "engine_port": target.config.get("engine_port"),
+    }
+
+
+def _lines(text: str) -> list[str]:
+    return [line.strip() for line in text.splitlines() if line.strip()]

@@ -41,6 +41,24 @@ class Target(Leased):
         return f"targets.Target|{self.pk}|secrets"
 
 
+class Trial(Leased):
+    """Settings of a target that somebody has looked at before they are saved; forgotten within the hour."""
+
+    kind = models.CharField(max_length=30)
+    config = models.JSONField(default=dict)
+    sealed = models.TextField(blank=True)  # credentials, until it was looked at
+    lines = models.JSONField(default=list, blank=True)  # [{name, ok, detail: Message}]
+    done_at = models.DateTimeField(null=True, blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    def __str__(self) -> str:
+        return f"#{self.pk} {self.kind}"
+
+    @property
+    def seal_place(self) -> str:
+        return f"targets.Trial|{self.pk}|secrets"
+
+
 class Environment(models.Model):
     """A policy with a name: how many approvals a release needs here, and whether it starts by itself."""
 

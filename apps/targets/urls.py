@@ -6,12 +6,15 @@ from apps.targets import views
 pages: list[URLPattern] = [  # under /p/<project>/
     path("targets/", views.targets, name="targets"),
     path("targets/new/", views.target_new, name="target_new"),
+    path("targets/new/try/", views.target_try, name="target_new_try"),
+    path("targets/new/tried/<int:pk>/", views.target_trial, name="trial"),
     path("targets/<slug:name>/", views.target, name="target"),
     *[
         path(f"targets/<slug:name>/{verb}/", views.target_act, {"verb": verb}, name=f"target_{verb}")
         for verb in ("check", "enable", "disable")
     ],
     path("targets/<slug:name>/edit/", views.target_edit, name="target_edit"),
+    path("targets/<slug:name>/edit/try/", views.target_try, name="target_edit_try"),
     *[
         path(f"targets/<slug:name>/nodes/<str:node>/{verb}/", views.node_act, {"verb": verb}, name=f"node_{verb}")
         for verb in ("drain", "undrain")

@@ -1,6 +1,7 @@
 """The pages of targets and environments, and the forms of endpoints (what they serve is shown by deployments)."""
 
 from collections.abc import Callable
+from typing import Any, TypeVar
 
 from django.contrib import messages
 from django.http import HttpResponse
@@ -13,10 +14,11 @@ from apps.accounts.selectors import get_project
 from apps.core.errors import Invalid
 from apps.core.pages import render_page
 from apps.core.web import PageRequest
-from apps.targets import selectors, services
-from apps.targets.configs import machines_of
-from apps.targets.forms import EndpointForm, EnvironmentForm, MachinesForm, TargetForm
+from apps.targets import selectors, services, trials
+from apps.targets.forms import FIELDS, EndpointForm, EnvironmentForm, TargetForm
 from apps.targets.models import Target
+
+T = TypeVar("T")
 
 
 @require_GET
@@ -36,15 +38,17 @@ def target(request: PageRequest, project: str, name: str) -> HttpResponse:
 
 
 def target_new(request: PageRequest, project: str) -> HttpResponse:
+    """A short form for the kind that the address names."""
     room = get_project(request.actor, project)
     request.actor.require("target.edit")
-    form = TargetForm(request.POST or None)
+    form = _form_of(request)
     if request.method == "POST" and form.is_valid():
-        made = _take(form, lambda: services.create_target(actor=request.actor, **form.facts()))
+        facts = {"name": form.cleaned_data["name"], "kind": form.kind, **_facts(form)}
+        made = _take(form, lambda: services.create_target(actor=request.actor, **facts))
         if made:
             messages.info(request, _("Looking at it; what was found shows here in a moment."))
             return redirect("targets:target", project=room.slug, name=made.name)
-    context = {"project": room, "form": _without_secrets(form)}
+    context = {"project": room, "form": _without_secrets(form), "kinds": FIELDS}
     return render_page(request, "targets/target_edit.html", context, status=422 if form.errors else 200)
 
 
@@ -53,15 +57,38 @@ def target_edit(request: PageRequest, project: str, name: str) -> HttpResponse:
     room = get_project(request.actor, project)
     request.actor.require("target.edit")
     row = selectors.get_target(name)
-    lines = "\n".join(f"{machine.name} {machine.url}" for machine in machines_of(row.kind, row.config))
-    form = MachinesForm(request.POST or None, initial={"hosts": lines})
-    if request.method == "POST" and form.is_valid():
-        changes = {"config": form.config(row.kind, row.config), "secrets": form.secrets()}
-        if _take(form, lambda: services.edit_target(actor=request.actor, target=row, **changes)):
-            messages.success(request, _("Saved. It is looked at again now."))
-            return redirect("targets:target", project=room.slug, name=name)
-    context = {"project": room, "form": _without_secrets(form), "target": row, "has_secrets": bool(row.sealed)}
+    form = _form_of(request, row)
+
+    def save() -> Target:
+        return services.edit_target(actor=request.actor, target=row, **_facts(form))
+
+    if request.method == "POST" and form.is_valid() and _take(form, save) is not None:
+        messages.success(request, _("Saved. It is looked at again now."))
+        return redirect("targets:target", project=room.slug, name=name)
+    context = {"project": room, "form": _without_secrets(form), "target": row}
     return render_page(request, "targets/target_edit.html", context, status=422 if form.errors else 200)
+
+
+@require_POST
+def target_try(request: PageRequest, project: str, name: str = "") -> HttpResponse:
+    """Look at what a form says, line by line, without saving any of it."""
+    room = get_project(request.actor, project)
+    request.actor.require("target.edit")
+    row = selectors.get_target(name) if name else None
+    form = _form_of(request, row)
+    form.fields.pop("name", None)  # a check needs none
+    found = None
+    if form.is_valid():
+        asked = {"kind": form.kind, "target": row, **_facts(form)}
+        found = _take(form, lambda: trials.try_target(actor=request.actor, **asked))
+    return _trial(request, {"project": room, "form": form, "trial": found}, status=200 if found else 422)
+
+
+@require_GET
+def target_trial(request: PageRequest, project: str, pk: int) -> HttpResponse:
+    """What was found so far."""
+    room = get_project(request.actor, project)
+    return _trial(request, {"project": room, "trial": trials.get_trial(request.actor, pk)}, status=200)
 
 
 @require_POST
@@ -143,7 +170,21 @@ def endpoint_edit(request: PageRequest, project: str, endpoint: str) -> HttpResp
     return render_page(request, "targets/endpoint_edit.html", context, status=422 if form.errors else 200)
 
 
-def _take(form: MachinesForm, write: Callable[[], Target]) -> Target | None:
+def _form_of(request: PageRequest, row: Target | None = None) -> TargetForm:
+    asked = request.GET.get("kind", "")
+    kind = row.kind if row else asked if asked in FIELDS else next(iter(FIELDS))
+    return TargetForm(request.POST or None, kind=kind, target=row)
+
+
+def _facts(form: TargetForm) -> dict[str, Any]:
+    return {"config": form.config(), "secrets": form.secrets()}
+
+
+def _trial(request: PageRequest, context: dict[str, Any], *, status: int) -> HttpResponse:
+    return render_page(request, "targets/trial.html", context, fragment="targets/_trial.html", status=status)
+
+
+def _take(form: TargetForm, write: Callable[[], T]) -> T | None:
     """Write what a valid form says; where the service refuses single fields, say so at those fields."""
     try:
         return write()
@@ -154,7 +195,7 @@ def _take(form: MachinesForm, write: Callable[[], Target]) -> Target | None:
         return None
 
 
-def _without_secrets(form: MachinesForm) -> MachinesForm:
+def _without_secrets(form: TargetForm) -> TargetForm:
     if form.is_bound:
         form.show_nothing_secret()
     return form

@@ -26,12 +26,14 @@ from worker.tasks.examine import examine
 from worker.tasks.orphans import clear_orphans
 from worker.tasks.reconcile import reconcile
 from worker.tasks.sweep import due_jobs, start_due
+from worker.tasks.try_target import try_target
 
 TASKS: dict[Job, Callable[[int], Any]] = {
     Job.EXAMINE: examine,
     Job.BUILD: build,
     Job.RECONCILE: reconcile,
     Job.CHECK_TARGET: check_target,
+    Job.TRY_TARGET: try_target,
     Job.DELIVER: deliver,
 }
 Tasks = dict[Job, Callable[[int], Any]]

@@ -16,7 +16,7 @@ from apps.monitoring import services as monitoring
 from apps.monitoring.models import Alert, AlertRule
 from apps.releases import services as releases
 from apps.releases.models import Build, Release
-from apps.targets.models import Target
+from apps.targets.models import Target, Trial
 from tests import world
 from tests.cast import Cast
 from tests.monitoring.traffic import serving
@@ -74,6 +74,7 @@ def furnish(cast: Cast) -> Furniture:
         "targets:environment": {"name": "production"},
         "targets:node_": node,
         "targets_api:node_": node,
+        "targets:trial": {"pk": Trial.objects.create(kind="process").pk},
         "deployments:node": node,
         "targets_api:environment": {"name": "production"},
         "monitoring:acknowledge": {"pk": alert.pk},

@@ -30,7 +30,7 @@ WRITES = ("POST", "PATCH", "PUT", "DELETE")
 QUERIES = {"accounts_api:members": "?email=vic@example.com"}
 CONVERTERS = ("", "slug:", "str:", "int:", "uuid:")
 SHARED = {f"targets:target{verb}" for verb in ("", "_check", "_edit", "_enable", "_disable")}  # by every project
-SHARED |= {"targets:node_drain", "targets:node_undrain", "deployments:node"}
+SHARED |= {"targets:target_edit_try", "targets:trial", "targets:node_drain", "targets:node_undrain", "deployments:node"}
 WRONG_METHOD, MAY_NOT, MISSING, SIGN_IN = 405, 403, 404, 401
 
 

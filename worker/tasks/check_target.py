@@ -9,7 +9,7 @@ from django.conf import settings
 from apps.targets import services as targets
 from worker.drivers.registry import open_driver
 from worker.errors import ToolError
-from worker.specs import CheckLine, gettext_noop
+from worker.specs import CheckLine, Node, TargetSpec, gettext_noop
 from worker.tasks.reconcile import target_spec
 
 
@@ -19,16 +19,19 @@ def check_target(pk: int) -> None:
     target = targets.begin_check(pk)
     if target is None:
         return
-    nodes = []
-    try:
-        driver = open_driver(target_spec(target), Path(settings.SLIPWAY_HOME))
-        lines = driver.check()
-        nodes = driver.nodes()
-    except ToolError as error:
-        lines = [CheckLine(gettext_noop("reach"), False, error.message)]
+    lines, nodes = look(target_spec(target))
     targets.finish_check(
         target,
         is_reachable=all(line.ok for line in lines),
-        lines=[{"name": line.name, "ok": line.ok, "detail": line.detail.to_json()} for line in lines],
+        lines=[line.to_json() for line in lines],
         nodes=[asdict(node) for node in nodes],
     )
+
+
+def look(spec: TargetSpec) -> tuple[list[CheckLine], list[Node]]:
+    """What the driver's check says, and the machines it saw."""
+    try:
+        driver = open_driver(spec, Path(settings.SLIPWAY_HOME))
+        return driver.check(), driver.nodes()
+    except ToolError as error:
+        return [CheckLine(gettext_noop("reach"), False, error.message)], []

@@ -29,7 +29,7 @@ from apps.library.services import collect_unreferenced, expire_uploads
 from apps.monitoring.models import Delivery
 from apps.releases.models import Build
 from apps.releases.services import expire_releases
-from apps.targets.models import Target
+from apps.targets.models import Target, Trial
 from apps.targets.services import equip
 from worker.tasks.collect import collect, roll_up
 from worker.tasks.evaluate import evaluate
@@ -43,6 +43,7 @@ ROWS: dict[Job, type[Leased]] = {
     Job.BUILD: Build,
     Job.RECONCILE: Deployment,
     Job.CHECK_TARGET: Target,
+    Job.TRY_TARGET: Trial,
     Job.DELIVER: Delivery,
 }
 AT_ONCE = 100

@@ -21,7 +21,7 @@ from apps.deployments.models import Deployment
 from apps.library.models import ModelVersion
 from apps.monitoring.models import Alert, Delivery
 from apps.releases.models import Build
-from apps.targets.models import Target
+from apps.targets.models import Target, Trial
 
 LOOPBACK = frozenset({"127.0.0.1", "::1"})
 PROXY_HEADERS = frozenset({"X-Forwarded-For", "Forwarded", "X-Real-Ip"})
@@ -31,6 +31,7 @@ ROWS: dict[Job, type[Leased]] = {
     Job.BUILD: Build,
     Job.RECONCILE: Deployment,
     Job.CHECK_TARGET: Target,
+    Job.TRY_TARGET: Trial,
     Job.DELIVER: Delivery,
 }
 
