@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from worker import sandbox
+
 PROGRAMS = {
     "chromium": ("chromium", "chromium-browser", "google-chrome"),
     "postgresql": ("initdb",),
@@ -34,7 +36,7 @@ FOLDERS = ["/usr/sbin", "/sbin", "/usr/local/bin", *_POSTGRESQL]
 
 def require(name: str) -> str:
     """The path of the engine's program; ends the test where this machine has none."""
-    found, is_required = find(name), name in os.environ.get("SLIPWAY_REQUIRE", "").split(",")
+    found, is_required = find(name), _is_required(name)
     if found is None and is_required:
         pytest.fail(f"{name} is required here (SLIPWAY_REQUIRE) and not installed")
     if found is None:
@@ -46,14 +48,28 @@ def require(name: str) -> str:
 
 def are_asked_for() -> bool:
     """Whether this run is one for engines."""
-    return not ASKED_FOR.isdisjoint(os.environ.get("SLIPWAY_REQUIRE", "").split(","))
+    return any(map(_is_required, ASKED_FOR))
+
+
+def _is_required(name: str) -> bool:
+    return name in os.environ.get("SLIPWAY_REQUIRE", "").split(",")
+
+
+def require_wall(kind: str) -> sandbox.Wall:
+    """This kind of sandbox; ends the test where the machine cannot have it."""
+    wall = next((wall for wall in sandbox.available() if wall.kind == kind), None)
+    if wall is None and _is_required(kind):
+        pytest.fail(f"the sandbox {kind} is required here (SLIPWAY_REQUIRE) and this machine cannot have it")
+    if wall is None:
+        pytest.skip(f"this machine has no {kind}")
+    return wall
 
 
 def require_folder(name: str) -> Path:
     """Where environments with large libraries (``torch``, ``tensorflow``) are kept between runs; ends the test where
     SLIPWAY_TEST_ENVIRONMENTS names no folder for them: making one takes a minute and half a gigabyte."""
     folder = os.environ.get("SLIPWAY_TEST_ENVIRONMENTS")
-    if not folder and name in os.environ.get("SLIPWAY_REQUIRE", "").split(","):
+    if not folder and _is_required(name):
         pytest.fail(f"{name} is required here (SLIPWAY_REQUIRE), and SLIPWAY_TEST_ENVIRONMENTS names no folder for it")
     if not folder:
         pytest.skip(f"SLIPWAY_TEST_ENVIRONMENTS names no folder in which an environment with {name} could be kept")

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.engines import require_wall
 from worker import sandbox
 from worker.sandbox.walls import KINDS
 
@@ -25,11 +26,7 @@ ATTEMPTS = [
 @pytest.fixture(scope="module", params=KINDS)
 def achieved(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """What each attempt achieved behind one kind of wall."""
-    wall = next((wall for wall in sandbox.available() if wall.kind == request.param), None)
-    if wall is None:
-        pytest.skip(f"this machine has no {request.param}")
-    folder = tmp_path_factory.mktemp("escape")
-    return _try_everything(wall, folder)
+    return _try_everything(require_wall(request.param), tmp_path_factory.mktemp("escape"))
 
 
 def _try_everything(wall: sandbox.Wall, folder: Path) -> dict[str, str]:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.engines import require_wall
 from worker import sandbox
 from worker.errors import ToolError
 from worker.sandbox import Limits, running
@@ -19,10 +20,7 @@ SMALL = Limits(memory_bytes=512 << 20, seconds=20, cpu_seconds=20)
 
 @pytest.fixture(params=KINDS)
 def wall(request: pytest.FixtureRequest) -> sandbox.Wall:
-    found = next((wall for wall in sandbox.available() if wall.kind == request.param), None)
-    if found is None:
-        pytest.skip(f"this machine has no {request.param}")
-    return found
+    return require_wall(request.param)
 
 
 def run_code(code: str, wall: sandbox.Wall, limits: Limits = SMALL, **options: object) -> sandbox.Outcome:
