@@ -43,9 +43,10 @@ class Forwarder:
         A call goes to another replica where that is safe: no connection came about, so nothing was seen of it; or it
         broke off, the endpoint's calls may be repeated and the body is still at hand (then once).
         """
-        choices = endpoint.choices(address)
+        version = address.version
+        choices = endpoint.of_version(address.model, version) if version else endpoint.everything
         if choices is None:
-            raise not_routed(address.model, address.version)
+            raise not_routed(address.model, version)
         question = await self._read_question(call, endpoint, address, head)
         call.wait_for(Phase.REPLICA, self._loop.time() + question.patience)
         route = endpoint.choose(choices, call.request_id)

@@ -5,7 +5,6 @@ from collections.abc import Container, Iterable, Sequence
 from apps.gateway.config import Limits
 from apps.gateway.metering import Books, Meter
 from apps.gateway.replicas import Backend
-from apps.gateway.requests import Address
 from apps.gateway.tables import Endpoint, Replica, Route, Snapshot
 
 RETRY_SHARE = 0.2
@@ -56,7 +55,7 @@ class Choices:
 class LiveEndpoint:
     """An endpoint with its routes, and its allowance for second attempts."""
 
-    __slots__ = ("_all", "_by_version", "_retries", "_salt", "_told_versions", "about", "own_meter")
+    __slots__ = ("_by_version", "_retries", "_salt", "_told_versions", "about", "everything", "own_meter")
 
     def __init__(self, about: Endpoint, routes: Sequence[LiveRoute], own_meter: Meter, salt: bytes) -> None:
         self.about = about
@@ -65,15 +64,15 @@ class LiveEndpoint:
         by_version: dict[tuple[str, str], list[LiveRoute]] = {}
         for route in weighted:
             by_version.setdefault((route.model, route.version), []).append(route)
-        self._all = Choices(weighted)
+        self.everything = Choices(weighted)  # where a call may go that names no version
         self._by_version = {version: Choices(found) for version, found in by_version.items()}
         self._told_versions = {model: _tell_versions(model, by_version) for model, _version in by_version}
         self._salt = salt
         self._retries = RETRIES_AT_ONCE
 
-    def choices(self, address: Address) -> Choices | None:
-        """Where a call of this address may go; None where it names a version that nothing here serves."""
-        return self._by_version.get((address.model, address.version)) if address.version else self._all
+    def of_version(self, model: str, version: str) -> Choices | None:
+        """Where a call that names a version may go; None where nothing here serves it."""
+        return self._by_version.get((model, version))
 
     def tell_versions(self, model: str) -> bytes:
         """The header by which a replica hears of all versions of its model that are served here."""

@@ -7,7 +7,7 @@ import pytest
 from apps.gateway.config import Limits
 from apps.gateway.metering import Books
 from apps.gateway.replicas import Backend
-from apps.gateway.requests import Address, read_address
+from apps.gateway.requests import read_address
 from apps.gateway.routing import RETRIES_AT_ONCE, Choices, Directory, LiveEndpoint, LiveRoute
 from apps.gateway.tables import EMPTY, Endpoint, Key, Replica, Route, from_json, make_snapshot, to_json
 
@@ -44,20 +44,8 @@ def live(*routes: Route) -> LiveEndpoint:
     return found
 
 
-def address(path: str = "/v2/models/m/infer") -> Address:
-    found = read_address(f"/p/e{path}".encode())
-    assert found is not None
-    return found
-
-
-def choices(endpoint: LiveEndpoint) -> Choices:
-    found = endpoint.choices(address())
-    assert found is not None
-    return found
-
-
 def chosen(endpoint: LiveEndpoint, request_id: bytes) -> str:
-    route = endpoint.choose(choices(endpoint), request_id)
+    route = endpoint.choose(endpoint.everything, request_id)
     assert route is not None
     return route.deployment
 
@@ -133,7 +121,7 @@ def test_routes_without_weight_or_replicas_get_nothing() -> None:
 
     assert {chosen(endpoint, b"%d" % number) for number in range(100)} == {"3"}
     for empty in (live(Route("1", "a", 100, ())), live()):
-        assert empty.choose(choices(empty), b"x") is None
+        assert empty.choose(empty.everything, b"x") is None
 
 
 def test_a_call_that_names_a_version_goes_to_the_deployments_of_that_version() -> None:
@@ -144,30 +132,29 @@ def test_a_call_that_names_a_version_goes_to_the_deployments_of_that_version() -
         Route("4", "d", 0, REPLICAS[3:4], "m", "3"),
     )
 
-    def routes_of(path: str) -> set[str] | None:
-        found = endpoint.choices(address(path))
+    def routes_of(found: Choices | None) -> set[str] | None:
         return None if found is None else {route.deployment for route in found.routes}
 
-    assert routes_of("/v2/models/m/infer") == routes_of("/v2/health/ready") == {"1", "2", "3"}
-    assert routes_of("/v2/models/m/versions/1/infer") == {"1"}
-    assert routes_of("/v2/models/m/versions/2/ready") == {"2", "3"}
-    assert routes_of("/v2/models/m/versions/3") is routes_of("/v2/models/n/versions/1") is None
+    assert routes_of(endpoint.everything) == {"1", "2", "3"}
+    assert routes_of(endpoint.of_version("m", "1")) == {"1"}
+    assert routes_of(endpoint.of_version("m", "2")) == {"2", "3"}
+    assert endpoint.of_version("m", "3") is endpoint.of_version("n", "1") is None
 
 
 def test_a_second_attempt_stays_with_the_version() -> None:
     endpoint = live(Route("1", "a", 50, REPLICAS[:1], "m", "1"), Route("2", "b", 50, REPLICAS[1:2], "m", "2"))
-    of_first = endpoint.choices(address("/v2/models/m/versions/1/infer"))
+    of_first = endpoint.of_version("m", "1")
     assert of_first is not None
 
     route = of_first.routes[0]
 
     assert endpoint.second_choice(of_first, route, 0.0, route.backends) is None
-    assert endpoint.second_choice(choices(endpoint), route, 0.0, route.backends) is not None
+    assert endpoint.second_choice(endpoint.everything, route, 0.0, route.backends) is not None
 
 
 def test_the_second_choice_stays_with_the_deployment_while_it_can() -> None:
     endpoint = live(Route("1", "a", 50, REPLICAS[:2]), Route("2", "b", 50, REPLICAS[2:3]))
-    everything = choices(endpoint)
+    everything = endpoint.everything
     first, other = everything.routes
     one, two = first.backends
 
@@ -189,10 +176,10 @@ def test_second_attempts_run_out_and_come_back_with_a_fifth_of_the_calls() -> No
 def test_replicas_and_meters_live_on_from_one_snapshot_to_the_next() -> None:
     directory, books = make_directory()
     directory.replace(make_snapshot("1", [], [make_endpoint(Route("1", "a", 100, REPLICAS[:2]))]))
-    before = choices(directory.endpoints[0]).routes[0]
+    before = directory.endpoints[0].everything.routes[0]
 
     directory.replace(make_snapshot("2", [], [make_endpoint(Route("1", "a", 50, REPLICAS[1:3]))]))
-    after = choices(directory.endpoints[0]).routes[0]
+    after = directory.endpoints[0].everything.routes[0]
 
     assert after.meter is before.meter
     assert after.backends[0] is before.backends[1]
