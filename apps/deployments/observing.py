@@ -20,8 +20,8 @@ from apps.core.jobs import Job, enqueue
 from apps.core.states import advance
 from apps.deployments.credentials import open_secret, seal_secret
 from apps.deployments.models import Deployment, Replica, Route, Step
+from apps.deployments.obstacles import has_lapsed
 from apps.deployments.plan import FAILED_STARTS, Wanted, is_healthy, phase
-from apps.deployments.selectors import has_lapsed
 from apps.releases.models import Release
 from apps.releases.selectors import current_subject
 

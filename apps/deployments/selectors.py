@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 from django.db.models import Count, Max, Prefetch, Q, QuerySet
@@ -11,12 +12,13 @@ from django.utils.translation import gettext as _
 from apps.accounts.models import Project
 from apps.core.actors import Actor
 from apps.core.errors import Missing
-from apps.deployments.models import Deployment, Replica, Route, Step
+from apps.deployments.models import Deployment, Replica, Route
 from apps.releases.models import Build, Release
 from apps.targets.models import Endpoint, Target
 from apps.targets.selectors import endpoints
 
 READY = Count("replica_set", filter=Q(replica_set__state="running"), distinct=True)
+SAMPLES_STAY = timedelta(seconds=45)  # one is taken every ten seconds
 LARGE = ("build__attachments", "build__log")  # of a deployment's build, and no list shows them
 
 
@@ -53,6 +55,12 @@ def routes(endpoint: Endpoint) -> QuerySet[Route]:
     """Who gets which share of the endpoint's traffic now."""
     related = "deployment__release__version__model"
     return Route.objects.filter(endpoint=endpoint, weight__gt=0).select_related(related).order_by("-weight", "-pk")
+
+
+def takes_all(deployment: Deployment) -> bool:
+    """Whether calls reach nobody without this deployment."""
+    taking = Route.objects.filter(endpoint=deployment.endpoint_id, weight__gt=0).values_list("deployment", flat=True)
+    return list(taking) == [deployment.pk]
 
 
 def live(endpoint: Endpoint) -> Deployment | None:
@@ -103,15 +111,14 @@ def due_starts() -> QuerySet[Release]:
     )
 
 
-def has_lapsed(release: Release) -> bool:
-    """Whether an approval is too old for a first start. What has served once may run again: that is rolling back."""
-    if release.expires_at > timezone.now():
-        return False
-    return not Step.objects.filter(deployment__release=release, name="route", state=Step.State.DONE).exists()
-
-
-def replicas(deployment: Deployment) -> QuerySet[Replica]:
-    return Replica.objects.filter(deployment=deployment)
+def replicas(deployment: Deployment) -> list[Replica]:
+    """The replicas, each with its ``usage``: the newest sample of its processor time and memory, if it is fresh."""
+    fresh = deployment.samples.filter(at__gte=timezone.now() - SAMPLES_STAY).order_by("at")
+    usage = {sample.replica_name: sample for sample in fresh}
+    rows = list(Replica.objects.filter(deployment=deployment))
+    for row in rows:
+        row.usage = usage.get(row.name)  # type: ignore[attr-defined]
+    return rows
 
 
 def current(endpoint: Endpoint) -> Deployment | None:

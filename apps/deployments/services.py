@@ -14,10 +14,10 @@ from apps.core.actors import Actor
 from apps.core.errors import Invalid, StateConflict
 from apps.core.jobs import Job, enqueue
 from apps.core.states import advance
+from apps.deployments import obstacles
 from apps.deployments.models import Deployment, Replica, Route
-from apps.deployments.selectors import has_lapsed, last_good
+from apps.deployments.selectors import last_good
 from apps.releases.models import Build, Release
-from apps.releases.selectors import current_subject
 from apps.targets.models import Endpoint
 
 
@@ -164,30 +164,9 @@ def _begin_anew(deployment: Deployment) -> None:
 def _startable_build(release: Release) -> Build:
     """The build to run; raises when the release may not run, or no longer is what was approved."""
     release.refresh_from_db()
-    if release.state != Release.State.APPROVED:
-        raise StateConflict(
-            _("Release #%(pk)s is %(state)s; only an approved release can run.")
-            % {"pk": release.pk, "state": release.get_state_display()}
-        )
-    if has_lapsed(release):
-        raise StateConflict(
-            _("The approval of release #%(pk)s has expired; it was never started.") % {"pk": release.pk},
-            advice=_("Propose the version again."),
-        )
-    if not release.target.is_enabled:
-        raise StateConflict(
-            _("The target “%(name)s” is disabled; nothing is started there.") % {"name": release.target.name},
-            advice=_("An administrator can enable it again; or propose the version for another target."),
-        )
-    if current_subject(release) != release.subject:
-        raise StateConflict(
-            _("Something that release #%(pk)s is made of has changed since it was approved.") % {"pk": release.pk},
-            advice=_("Propose the version again."),
-        )
-    build = release.builds.filter(state=Build.State.DONE).order_by("-id").first()
-    if build is None:
-        raise StateConflict(_("Release #%(pk)s is not built yet.") % {"pk": release.pk})
-    return build
+    if obstacle := obstacles.to_starting(release):
+        raise obstacle
+    return release.builds.filter(state=Build.State.DONE).order_by("-id")[0]
 
 
 def _want(actor: Actor, action: str, deployment: Deployment, *, note: str = "", **desired: Any) -> Deployment:

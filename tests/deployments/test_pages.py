@@ -2,18 +2,22 @@
 
 import json
 from collections.abc import Callable
+from datetime import timedelta
 
 import pytest
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 
 from apps.core.errors import Invalid
 from apps.deployments import services as deployments
-from apps.deployments.models import Deployment
+from apps.deployments.models import Deployment, Replica
 from apps.deployments.samples import samples, short_request
 from apps.deployments.trying import fit_shape, request_from
+from apps.monitoring import intake
+from apps.monitoring.models import Sample
 from apps.releases.models import Release
-from apps.targets.models import Endpoint
+from apps.targets.models import Endpoint, Environment, Target
 from tests.cast import Cast
 from tests.deployments.conftest import Look
 from tests.world import SIGNATURE
@@ -65,6 +69,54 @@ def test_scaling_and_stopping_from_the_page(
     assert omar.post(page("stop", deployment.pk)).status_code == 409
     deployment.refresh_from_db()
     assert (deployment.replicas, deployment.is_wanted) == (3, False)
+
+
+def test_the_replica_table_tells_what_each_uses_and_where_it_is(
+    cast: Cast, omar: Client, endpoint: Endpoint, built: Built, look: Look
+) -> None:
+    deployment = look(deployments.start_release(actor=cast.actor("omar"), release=built(replicas=2)), times=3)
+    first, _second = deployment.replica_set.all()
+    intake.store_samples([intake.Reading(first.name, deployment.pk, 0.4, 50 << 20)])
+    intake.store_samples([intake.Reading(first.name, deployment.pk, 1.25, 300 << 20)])
+    Replica.objects.filter(pk=first.pk).update(node="gpu-1")
+    text = omar.get(page("endpoint_live", "digits")).content.decode()
+    assert (text.count("1.25 <small>"), text.count("300.0"), text.count("0.40 <small>")) == (1, 1, 0)
+    assert f'href="{page("node", "lab", "gpu-1")}"' in text
+    Sample.objects.update(at=timezone.now() - timedelta(minutes=2))
+    assert "1.25 <small>" not in omar.get(page("endpoint_live", "digits")).content.decode()
+
+
+def test_what_ends_something_asks_first_and_says_what_will_happen(
+    cast: Cast, omar: Client, endpoint: Endpoint, built: Built, look: Look
+) -> None:
+    first = look(deployments.start_release(actor=cast.actor("omar"), release=built()), times=3)
+    address = page("endpoint_live", "digits")
+    alone = omar.get(address).content.decode()
+    assert 'data-confirm="Stop digits v1? Calls to digits are refused from then on' in alone
+    assert 'title="No earlier release ran well here' in alone
+    assert page("roll_back", "digits") not in alone
+    second = look(deployments.start_release(actor=cast.actor("omar"), release=built()), times=3)
+    look(first, times=2)
+    assert 'data-confirm="Roll back to digits v1 (release #' in omar.get(address).content.decode()
+    assert (
+        'data-confirm="Roll back to digits v1' in omar.get(page("endpoint_tab", "digits", "history")).content.decode()
+    )
+    deployments.stop(actor=cast.actor("omar"), deployment=second)
+    assert page("start", second.pk) in omar.get(address).content.decode()
+
+
+def test_what_cannot_be_started_now_says_why(
+    cast: Cast, omar: Client, endpoint: Endpoint, built: Built, look: Look
+) -> None:
+    deployment = look(deployments.start_release(actor=cast.actor("omar"), release=built()), times=3)
+    deployments.stop(actor=cast.actor("omar"), deployment=deployment)
+    Target.objects.update(is_enabled=False)
+    text = omar.get(page("endpoint_live", "digits")).content.decode()
+    assert 'title="The target “lab” is disabled; nothing is started there. An administrator' in text
+    assert page("start", deployment.pk) not in text
+    Environment.objects.update(starts_by_itself=False)
+    waiting = omar.get(page("release_progress", built().pk)).content.decode()
+    assert 'title="The target “lab” is disabled' in waiting
 
 
 def test_a_failure_is_shown_with_its_log_line(

@@ -1,4 +1,4 @@
-"""Why a replica ended: a stable word, a sentence for people, and the line of its log that shows it."""
+"""Why a replica ended: a stable word, what happened and what to do about it, and the line of its log that shows it."""
 
 import json
 import os
@@ -19,18 +19,34 @@ class Ending:
 
 
 _REASONS = {
-    "stopped": gettext_noop("It was told to stop from outside and ended in order."),
+    "stopped": gettext_noop(
+        "It was told to stop from outside and ended in order. Find out who or what stops programs on that machine."
+    ),
     "refused_model": gettext_noop("The server refused to serve this model. Look at the log line, then build again."),
     "golden_mismatch": gettext_noop(
         "It answers its golden sample differently than when it was examined: output %(output)s %(how)s. It gets no"
         " traffic. Examine the version again, or look for what changed in its packages or on this machine."
     ),
-    "start_failed": gettext_noop("It could not be started on this machine: %(detail)s."),
+    "start_failed": gettext_noop(
+        "It could not be started on this machine: %(detail)s. Check the target, and start it again once that is mended."
+    ),
     "out_of_memory": gettext_noop("It needed more memory than it may use. Give it more, or serve a smaller model."),
-    "too_many_threads": gettext_noop("It started more threads than it may."),
-    "killed": gettext_noop("It was killed from outside, or the machine was restarted."),
-    "crashed": gettext_noop("It crashed with exit code %(code)s."),
-    "crashed_by_signal": gettext_noop("It crashed with signal %(signal)s, which is a fault in native code."),
+    "too_many_threads": gettext_noop(
+        "It started more threads than it may. Propose it with fewer processors, since libraries start a thread for"
+        " each, or serve a smaller model."
+    ),
+    "killed": gettext_noop(
+        "It was killed from outside, or the machine was restarted. If nobody did either, look in the log of the machine"
+        " whether it ran out of memory."
+    ),
+    "crashed": gettext_noop(
+        "It crashed with exit code %(code)s. Read its log from the line shown here upwards, and mend the model or its"
+        " packages."
+    ),
+    "crashed_by_signal": gettext_noop(
+        "It crashed with signal %(signal)s, which is a fault in native code. Try other versions of its packages, or"
+        " save the model in another format."
+    ),
 }
 
 

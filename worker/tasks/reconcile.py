@@ -63,7 +63,10 @@ def as_exchanged(deployment: Deployment, status: ReplicaStatus) -> ReplicaStatus
     """The status itself; or, where something else runs under the replica's name than was built, that it has ended."""
     if status.digest in ("", deployment.build.digest):
         return status
-    words = gettext_noop("Somebody exchanged it: %(runs)s ran under its name, which nobody approved.")
+    words = gettext_noop(
+        "Somebody exchanged it: %(runs)s ran under its name, which nobody approved. Find out who may change things on"
+        " that machine."
+    )
     reason = Message(words, {"runs": status.digest})
     return replace(status, state="exited", address="", kind="exchanged", reason=reason)
 
@@ -144,10 +147,10 @@ def note_exit_of(deployment: Deployment, row: Replica, status: ReplicaStatus | N
     if row.started_at is None or row.state == Replica.State.EXITED:
         return
     if status is None:
-        reason = Message(gettext_noop("It is gone from the target; somebody or something removed it."))
+        reason = Message(gettext_noop("It is gone from the target. Find out who or what removes things there."))
         observing.note_exit(row, kind="gone", reason=reason.to_json(), log="")
     elif status.state == "exited":
-        reason = status.reason or Message(gettext_noop("It ended by itself."))
+        reason = status.reason or Message(gettext_noop("It ended by itself. Its log may say why."))
         observing.note_exit(row, kind=status.kind or "crashed", reason=reason.to_json(), log=status.log)
         if status.kind == "exchanged":
             observing.alarm_exchanged(row, status.digest)

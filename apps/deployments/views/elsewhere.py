@@ -6,7 +6,7 @@ from django.views.decorators.http import require_GET
 from apps.accounts.selectors import get_project
 from apps.core.pages import render_page
 from apps.core.web import PageRequest
-from apps.deployments import selectors
+from apps.deployments import obstacles, selectors
 from apps.deployments.timeline import is_moving, timeline, total_seconds
 from apps.library.selectors import get_model, get_version
 from apps.releases.attachments import tell
@@ -44,6 +44,7 @@ def release_progress(request: PageRequest, project: str, pk: int) -> HttpRespons
         "release": release,
         "build": build,
         "deployment": row,
+        "start_obstacle": None if row else obstacles.to_starting(release),
         "lines": lines,
         "total": total_seconds(lines),
         "moving": is_moving(build, row),

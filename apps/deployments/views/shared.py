@@ -5,7 +5,7 @@ from typing import Any
 from apps.accounts.models import Project
 from apps.accounts.selectors import get_project
 from apps.core.web import PageRequest
-from apps.deployments import selectors
+from apps.deployments import obstacles, selectors
 from apps.deployments.forms import ScaleForm
 from apps.deployments.timeline import is_moving, timeline, total_seconds
 from apps.targets.models import Endpoint
@@ -22,6 +22,9 @@ def deployment_context(row: Any) -> dict[str, Any]:
     return {
         "deployment": row,
         "replicas": selectors.replicas(row),
+        "takes_all": selectors.takes_all(row),
+        "start_obstacle": None if row.is_wanted else obstacles.to_starting(row.release),
+        "earlier": selectors.last_good(row.endpoint),
         "lines": lines,
         "total": total_seconds(lines),
         "moving": is_moving(None, row),
