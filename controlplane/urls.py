@@ -40,3 +40,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("api/v1/schema/", SpectacularAPIView.as_view(), name="schema"),
     path("api/docs/", read_schema, name="api_docs"),
 ]
+
+handler400 = "apps.core.answers.malformed"
+handler404 = "apps.core.answers.missing"
+handler500 = "apps.core.answers.broken"

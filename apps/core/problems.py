@@ -3,26 +3,31 @@
 from typing import Any
 
 import structlog
-from django.core.exceptions import PermissionDenied
-from django.http import Http404
+from django.core.exceptions import PermissionDenied, RequestDataTooBig, SuspiciousOperation
+from django.http import Http404, JsonResponse
 from django.utils.translation import gettext as _
 from rest_framework import exceptions
 from rest_framework.response import Response
 from rest_framework.views import set_rollback
 
-from apps.core.errors import DomainError, Invalid
+from apps.core.errors import DomainError, Invalid, TooLarge
 
+MEDIA_TYPE = "application/problem+json"
 TITLES = {
     400: "Malformed request",
     401: "Not signed in",
     403: "Not allowed",
     404: "Not found",
     405: "Method not allowed",
+    406: "Not acceptable",
     409: "Conflict",
+    411: "Length missing",
+    412: "Other protocol",
     413: "Too large",
     415: "Unsupported media type",
     422: "Cannot be",
     429: "Too many requests",
+    500: "Broken",
     503: "Unavailable",
 }
 
@@ -33,6 +38,8 @@ def answer_problem(error: Exception, context: dict[str, Any]) -> Response | None
         error = exceptions.NotFound(_("No such thing here."))
     elif isinstance(error, PermissionDenied):
         error = exceptions.PermissionDenied()
+    elif isinstance(error, SuspiciousOperation):
+        error = TooLarge(_("The form's fields are too large.")) if isinstance(error, RequestDataTooBig) else _odd()
     if isinstance(error, DomainError):
         set_rollback()
         errors = error.errors if isinstance(error, Invalid) else {}
@@ -41,6 +48,15 @@ def answer_problem(error: Exception, context: dict[str, Any]) -> Response | None
         set_rollback()
         return _from_rest(error)
     return None
+
+
+def document(status: int, detail: str) -> JsonResponse:
+    """A problem document outside the API's views."""
+    return JsonResponse(_body(status, detail), status=status, content_type=MEDIA_TYPE)
+
+
+def _odd() -> exceptions.ParseError:
+    return exceptions.ParseError(_("This request makes no sense to us."))
 
 
 def _from_rest(error: exceptions.APIException) -> Response:
@@ -58,16 +74,20 @@ def _from_rest(error: exceptions.APIException) -> Response:
 def _problem(
     status: int, detail: str, errors: dict[str, Any] | None = None, headers: dict[str, str] | None = None
 ) -> Response:
-    body: dict[str, Any] = {
+    body = _body(status, detail)
+    if errors:
+        body["errors"] = errors
+    return Response(body, status=status, headers=headers or {}, content_type=MEDIA_TYPE)
+
+
+def _body(status: int, detail: str) -> dict[str, Any]:
+    return {
         "type": "about:blank",
         "title": TITLES.get(status, "Error"),
         "status": status,
         "detail": detail,
         "request_id": structlog.contextvars.get_contextvars().get("request_id", ""),
     }
-    if errors:
-        body["errors"] = errors
-    return Response(body, status=status, headers=headers or {}, content_type="application/problem+json")
 
 
 def _joined(error: DomainError) -> str:
