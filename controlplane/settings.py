@@ -40,6 +40,7 @@ SLIPWAY_FIND_LINKS = env.str("SLIPWAY_FIND_LINKS", "")  # a folder or page with 
 SLIPWAY_BROKER_URL = env.str("SLIPWAY_BROKER_URL", "")
 SLIPWAY_OUTBOUND_ALLOWED = env.list("SLIPWAY_OUTBOUND_ALLOWED", default=[])  # host:port that webhooks may reach inside
 SLIPWAY_UPLOAD_MAX_BYTES = env.int("SLIPWAY_UPLOAD_MAX_BYTES", 10 << 30)
+SLIPWAY_BODY_MAX_BYTES = 10 << 20  # of every request but uploads
 SLIPWAY_EMBEDDED = not SLIPWAY_BROKER_URL
 SLIPWAY_MASTER_KEYS = KeyRing(SLIPWAY_HOME / "secrets" / "master_key")  # newest first; older ones only open
 SLIPWAY_BUILD_KEYS = KeyRing(SLIPWAY_HOME / "secrets" / "build_key")  # sign what was built; older ones only verify
@@ -102,6 +103,7 @@ MIDDLEWARE = [
     "django.contrib.sessions.middleware.SessionMiddleware",
     "apps.accounts.middleware.LanguageMiddleware",
     "django.middleware.common.CommonMiddleware",
+    "apps.core.middleware.BodyMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.auth.middleware.LoginRequiredMiddleware",
@@ -159,7 +161,7 @@ if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
 else:
     DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
     DATABASES["default"]["OPTIONS"] = {
-        "connect_timeout": 3,
+        "connect_timeout": 2,
         "tcp_user_timeout": 10_000,  # ms, after which a server that fell silent is taken for gone
         "options": "-c statement_timeout=30s -c lock_timeout=10s -c idle_in_transaction_session_timeout=60s",
         **DATABASES["default"].get("OPTIONS", {}),
@@ -262,7 +264,7 @@ CONTENT_SECURITY_POLICY: dict[str, Any] = {
         "base-uri": [NONE],
     }
 }
-DATA_UPLOAD_MAX_MEMORY_SIZE = 5 << 20
+DATA_UPLOAD_MAX_MEMORY_SIZE = SLIPWAY_BODY_MAX_BYTES
 MESSAGE_STORAGE = "django.contrib.messages.storage.session.SessionStorage"
 
 # Languages and time

@@ -1,11 +1,13 @@
-"""Domain errors as pages and fragments: the one place where a view's exception becomes an answer."""
+"""Domain errors as answers: the one place where a view's exception becomes a page, and how much a request may bring."""
 
 from collections.abc import Callable
+from typing import Any
 
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import render
 from django.utils.deprecation import MiddlewareMixin
 
+from apps.core.answers import refuse
+from apps.core.bodies import announced_bytes, require_size
 from apps.core.errors import DomainError
 
 
@@ -15,8 +17,19 @@ class DomainErrorMiddleware(MiddlewareMixin):
     get_response: Callable[[HttpRequest], HttpResponse]
 
     def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
-        if not isinstance(error, DomainError):
+        return refuse(request, error) if isinstance(error, DomainError) else None
+
+
+class BodyMiddleware(MiddlewareMixin):
+    """Refuse bodies larger than the view takes. Stands before the check of CSRF tokens, which reads whole forms."""
+
+    get_response: Callable[[HttpRequest], HttpResponse]
+
+    def process_view(self, request: HttpRequest, view: Callable[..., Any], *_where: Any) -> HttpResponse | None:
+        if getattr(getattr(view, "cls", view), "measures_bodies", False):
             return None
-        partial = request.htmx and not request.htmx.boosted  # type: ignore[attr-defined]
-        template = "parts/_problem.html" if partial else "problem.html"
-        return render(request, template, {"error": error, "status": error.status}, status=error.status)
+        try:
+            require_size(announced_bytes(request))
+        except DomainError as error:
+            return refuse(request, error)
+        return None

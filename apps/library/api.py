@@ -17,11 +17,12 @@ from apps.accounts.models import Project
 from apps.accounts.selectors import get_project
 from apps.core import idempotency
 from apps.core.actors import Actor
+from apps.core.bodies import announced_bytes
 from apps.core.errors import Missing
 from apps.core.idempotency import IdempotentMixin
 from apps.core.pagination import KeysetPages, page_size
 from apps.core.parsers import StrictJSONParser
-from apps.library import selectors, services, shapes
+from apps.library import quota, selectors, services, shapes
 from apps.library.bom import make_bom, write_bom
 from apps.library.completeness import check_card
 from apps.library.downloads import send_file, send_version
@@ -150,6 +151,13 @@ class Versions(LibraryView, generics.GenericAPIView):
     pagination_class = KeysetPages
     filter_backends = ()
     parser_classes = (StrictJSONParser, parsers.MultiPartParser)
+    measures_bodies = True
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        super().initial(request, *args, **kwargs)
+        if request.method == "POST":
+            room = get_project(self.actor, kwargs["project"], "version.upload")
+            quota.require_form(room, announced_bytes(request._request))
 
     @extend_schema(
         operation_id="versions_list",

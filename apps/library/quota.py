@@ -56,6 +56,21 @@ def require_room(project: Project, size: int) -> None:
         )
 
 
+def require_form(project: Project, size: int) -> None:
+    """Refuse a form by its announced size, before it is read; its files are measured again as they are stored."""
+    around = settings.SLIPWAY_BODY_MAX_BYTES  # what may stand around the files
+    if size <= around:
+        return
+    limit = min(max_bytes(), free_bytes(project))
+    if size - around > limit:
+        raise TooLarge(
+            _("This form has %(size)s, but project “%(project)s” takes at most %(limit)s in one now.")
+            % {"size": filesizeformat(size), "project": project.name, "limit": filesizeformat(limit)},
+            advice=_("Make it smaller, or ask an administrator for a larger quota or SLIPWAY_UPLOAD_MAX_BYTES."),
+        )
+    require_disk(size)
+
+
 def free_bytes(project: Project) -> int:
     """How much room the project has left."""
     return max(project.quota_bytes - used_bytes(project), 0)

@@ -53,6 +53,7 @@ class TusView(APIView):
     """The frame of both addresses: the protocol's version in every answer, and asked of every call but OPTIONS."""
 
     parser_classes = ()
+    measures_bodies = True
 
     def initialize_request(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Request:
         """Where proxies let only GET and POST pass, a client names the method it means in a header."""

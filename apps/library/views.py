@@ -8,12 +8,14 @@ from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
+from django.views.decorators.csrf import csrf_exempt, csrf_protect
 from django.views.decorators.http import require_GET, require_POST
 from django_htmx.http import HttpResponseClientRedirect
 
 from apps.accounts.models import Project
 from apps.accounts.selectors import get_project
 from apps.core.actors import Actor
+from apps.core.bodies import announced_bytes, measures_bodies
 from apps.core.errors import Missing
 from apps.core.keyset import cut
 from apps.core.looks import look_of
@@ -118,9 +120,17 @@ def tag_models(request: PageRequest, project: str) -> HttpResponse:
     return redirect("library:models", project=room.slug)
 
 
+@csrf_exempt  # the token stands in the form, which is not read before it is measured
+@measures_bodies
 def upload(request: PageRequest, project: str) -> HttpResponse:
     """Get a model in: the page, and the version made of what arrived."""
     room = get_project(request.actor, project, "version.upload")
+    quota.require_form(room, announced_bytes(request))
+    return _upload(request, room)
+
+
+@csrf_protect
+def _upload(request: PageRequest, room: Project) -> HttpResponse:
     asked = {"model": request.GET.get("model", ""), "parent": request.GET.get("parent", "")}
     form = UploadForm(request.POST or None, request.FILES or None, initial=asked)
     if request.method == "POST" and form.is_valid():
