@@ -44,6 +44,8 @@ SLIPWAY_BODY_MAX_BYTES = 10 << 20  # of every request but uploads
 SLIPWAY_EMBEDDED = not SLIPWAY_BROKER_URL
 SLIPWAY_MASTER_KEYS = KeyRing(SLIPWAY_HOME / "secrets" / "master_key")  # newest first; older ones only open
 SLIPWAY_BUILD_KEYS = KeyRing(SLIPWAY_HOME / "secrets" / "build_key")  # sign what was built; older ones only verify
+SLIPWAY_AUDIT_KEYS = KeyRing(SLIPWAY_HOME / "secrets" / "audit_key")  # sign the audit log's head; likewise
+SLIPWAY_AUDIT_CHECKPOINTS = env.str("SLIPWAY_AUDIT_CHECKPOINTS", "")  # where copies of what was signed go
 SLIPWAY_INSTANCE = secret(SLIPWAY_HOME, "instance", 6).hex()  # the label of everything that we start somewhere
 SLIPWAY_PEPPERS = KeyRing(SLIPWAY_HOME / "secrets" / "key_pepper")  # likewise: API keys are made with the newest
 SLIPWAY_INTERNAL_TOKEN = secret(SLIPWAY_HOME, "internal_token").hex()
@@ -347,6 +349,7 @@ SLIPWAY_ROUNDS = {  # what comes round with the clock: seconds between (worker/t
     "expire_releases": 60.0,
     "expire_uploads": 300.0,
     "prune": 6 * 3600.0,
+    "sign_audit": 15.0,
     "verify_audit": 3600.0,
 }
 CELERY_BEAT_SCHEDULE = {

@@ -82,7 +82,9 @@ class Export(APIView):
 
     @extend_schema(
         parameters=[PROJECT],
-        responses={(200, "application/jsonl"): OpenApiResponse(OpenApiTypes.STR, "One entry a line, then the head.")},
+        responses={
+            (200, "application/jsonl"): OpenApiResponse(OpenApiTypes.STR, "One entry a line, then the signed manifest.")
+        },
     )
     def get(self, request: ApiRequest) -> HttpResponseBase:
         project = _project(request, "audit.export")

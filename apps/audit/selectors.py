@@ -1,5 +1,6 @@
 """Reading the log: what an actor may see of it, filtered, and as an export that can be verified."""
 
+import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from datetime import date, datetime, time, timedelta
@@ -11,10 +12,11 @@ from django.db.models import Model, Q, QuerySet, Subquery
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from apps.audit.checkpoints import last_checkpoint, sign_export
 from apps.audit.models import Entry, Head
 from apps.audit.verifier import EXPORTED, line_of
 from apps.core.actors import Actor
-from apps.core.errors import Missing, NotAllowed
+from apps.core.errors import Missing, NotAllowed, StateConflict
 
 BATCH = 2000
 WORDS_LAST = 300  # looking through 100,000 entries for them takes a tenth of a second
@@ -77,9 +79,9 @@ def _each(rows: QuerySet[Entry], field: str) -> list[str]:
     return sorted(rows.order_by().values_list(field, flat=True).distinct())
 
 
-def chain() -> Iterator[dict[str, Any]]:
-    """All entries in order, as the verifier reads them, in constant memory."""
-    rows = Entry.objects.order_by("seq").values_list(*EXPORTED).iterator(BATCH)
+def chain(after: int, until: int) -> Iterator[dict[str, Any]]:
+    """Entries in order as the verifier reads them, in constant memory: from the next one up to ``until``, if there."""
+    rows = Entry.objects.filter(seq__gt=after, seq__lte=until).order_by("seq").values_list(*EXPORTED).iterator(BATCH)
     return (dict(zip(EXPORTED, row, strict=True)) for row in rows)
 
 
@@ -94,24 +96,30 @@ def strays() -> bool:
 
 
 def export_lines(actor: Actor, project: Any = None) -> Iterator[str]:
-    """The log as JSON lines that ``verifier.py`` can check; the last line states the head and what was exported.
+    """The log as JSON lines that ``verifier.py`` can check; the last line is the signed manifest.
 
-    For one project, entries of others are links: number and hashes only.
+    For one project, entries of others are links: number and hashes only. StateConflict for a log that contradicts what
+    was signed before: nothing is signed about such a one.
     """
     actor.require("audit.export" if project else "audit.view_all", project)
+    signed = last_checkpoint()
+    if signed and signed.seq and not Entry.objects.filter(seq=signed.seq, hash=signed.hash).exists():
+        raise StateConflict(
+            _("The log is not the one whose checkpoints were signed, so it cannot be exported."),
+            advice=_("Run “manage.py verify_audit”, and compare the database with a backup."),
+        )
     return _lines(project)
 
 
 def _lines(project: Any) -> Iterator[str]:
-    end = head()
-    for entry in chain():
-        if entry["seq"] > end[0]:
-            break  # written while we were reading
+    end, digest = head(), hashlib.sha256()
+    for entry in chain(0, end[0]):
         is_ours = project is None or entry["project_id"] == project.pk
-        yield line_of(entry if is_ours else {name: entry[name] for name in ("seq", "previous", "hash")}) + "\n"
-    stated = {"seq": end[0], "hash": end[1]}
-    scope = getattr(project, "slug", None)
-    yield json.dumps({"head": stated, "project": scope, "exported_at": timezone.now().isoformat()}) + "\n"
+        line = line_of(entry if is_ours else {name: entry[name] for name in ("seq", "previous", "hash")})
+        digest.update(line.encode())
+        yield line
+    manifest = sign_export(*end, project=getattr(project, "slug", ""), sha256=digest.hexdigest())
+    yield json.dumps({"manifest": manifest}) + "\n"
 
 
 def _any_contains(fields: tuple[str, ...], text: str) -> Q:

@@ -1,21 +1,48 @@
 """Writing the log, one entry with every write in the same transaction or no write at all; and proving it whole."""
 
+import contextlib
 import json
 import unicodedata
-from itertools import takewhile
+from collections.abc import Iterable, Iterator
+from datetime import timedelta
 from typing import Any
 
+import structlog
 from django.db import connection, models, transaction
 from django.utils import timezone
 from django.utils.translation import gettext_noop
 
 from apps.audit import selectors
-from apps.audit.chain import entry_hash
-from apps.audit.checkpoints import Checkpoint, anchors
-from apps.audit.checkpoints import note as note_checkpoint
+from apps.audit.checkpoints import (
+    Verification,
+    append,
+    kept,
+    last_checkpoint,
+    last_verification,
+    note,
+    public_keys,
+    sign,
+)
+from apps.audit.copies import name_of, second_place
 from apps.audit.models import Entry
-from apps.audit.verifier import Verdict, verify
+from apps.audit.verifier import (
+    GENESIS,
+    BadNote,
+    Checkpoint,
+    Problem,
+    Verdict,
+    entry_hash,
+    open_checkpoint,
+    read_anchors,
+    verify,
+)
 from apps.core.actors import Actor
+from apps.core.errors import Unavailable
+
+log = structlog.get_logger(__name__)
+
+SIGN_AFTER = timedelta(minutes=5)
+SIGN_AT = 1000  # entries, when those come earlier
 
 _HEAD_LOCKED = {
     "sqlite": "SELECT seq, hash FROM audit_head WHERE id = 1",  # whoever writes there is alone already
@@ -89,14 +116,77 @@ def _clean(text: str, limit: int | None = None) -> str:
     return unicodedata.normalize("NFC", text.replace("\x00", "�"))[:limit]
 
 
-def verify_chain() -> Checkpoint:
-    """Check the whole log against its head and all earlier checkpoints, note what was found, and return it.
+def verify_chain() -> Verification:
+    """Check the whole log against its head and all checkpoints, note what was found, and return it.
 
-    About 25,000 entries a second. Writes a line to the data folder, nothing to the database.
+    About 25,000 entries a second. A log that is whole is signed as it is. Writes to the data folder and where copies
+    of checkpoints go, nothing to the database.
     """
-    end = selectors.head()
-    chain = takewhile(lambda entry: entry["seq"] <= end[0], selectors.chain())  # more may be written meanwhile
-    verdict = verify(chain, head=end, anchors=anchors())
-    if verdict.is_whole and selectors.strays():
-        verdict = Verdict(*end, {"text": gettext_noop("Entries stand beyond the log's head."), "params": {}})
-    return note_checkpoint(verdict)
+    notes, unread = _all_checkpoints()
+    anchors, problem = read_anchors(notes, public_keys())
+    end = selectors.head()  # after the checkpoints, each of which is of a head that was there
+    found = verify(selectors.chain(0, end[0]), head=end, anchors=anchors)
+    if found.is_whole and selectors.strays():
+        problem = {"text": gettext_noop("Entries stand beyond the log's head."), "params": {}}
+    problem = found.problem or problem
+    if not problem:
+        _sign(found)
+    return note(Verdict(found.seq, found.hash, problem or unread))
+
+
+def sign_head() -> None:
+    """Sign a checkpoint when it is time for one: what was written since the one before must follow from it."""
+    before, end = last_checkpoint(), selectors.head()
+    if not _is_due(before, end[0]):
+        return
+    start = (before.seq, before.hash) if before else (0, GENESIS)
+    found = verify(selectors.chain(start[0], end[0]), head=end, start=start)
+    if found.is_whole:
+        _sign(found)
+    else:
+        verify_chain()  # which says what is wrong, and where
+
+
+def _is_due(before: Checkpoint | None, seq: int) -> bool:
+    found = last_verification()
+    if found and not found.is_whole and timezone.now() - found.moment < SIGN_AFTER:
+        return False
+    if before is None:
+        return seq > 0
+    return abs(seq - before.seq) >= SIGN_AT or (seq != before.seq and timezone.now() - before.moment >= SIGN_AFTER)
+
+
+def _sign(found: Verdict) -> None:
+    before = last_checkpoint()
+    if before and (before.seq, before.hash) == (found.seq, found.hash):
+        return
+    signed = sign(found.seq, found.hash)
+    append(signed)
+    if place := second_place():
+        try:
+            place.put(name_of(open_checkpoint(signed, public_keys())), signed)
+        except Unavailable as error:
+            log.error("checkpoint_not_copied", reason=str(error))  # verify_chain makes up for it
+
+
+def _all_checkpoints() -> tuple[list[str], Problem | None]:
+    """Those of the data folder and of the second place, where missing ones are added; and why that cannot be read."""
+    notes = list(kept())
+    place = second_place()
+    if place is None:
+        return notes, None
+    here = dict(_by_name(notes))
+    try:
+        there = set(place.names())
+        for name in here.keys() - there:
+            place.put(name, here[name])
+        return notes + [place.get(name) for name in sorted(there - here.keys())], None
+    except Unavailable as error:
+        text = gettext_noop("The copies of checkpoints cannot be compared: %(reason)s")
+        return notes, {"text": text, "params": {"reason": str(error)}}
+
+
+def _by_name(notes: Iterable[str]) -> Iterator[tuple[str, str]]:
+    for one in notes:
+        with contextlib.suppress(BadNote):
+            yield name_of(open_checkpoint(one, public_keys())), one

@@ -10,7 +10,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from apps.audit import selectors
 from apps.audit.changes import changes
-from apps.audit.checkpoints import latest
+from apps.audit.checkpoints import key_texts, last_checkpoint, last_verification
 from apps.audit.forms import FilterForm
 from apps.audit.models import Entry
 from apps.audit.services import verify_chain
@@ -43,7 +43,9 @@ def entries(request: PageRequest, project: str) -> HttpResponse:
         "older": _address(request, before=shown[PAGE - 1].seq) if len(shown) > PAGE else "",
         "newest": _address(request, before=None) if wanted.get("before") else "",
         "head": selectors.head(),
-        "checkpoint": latest(),
+        "verification": last_verification(),
+        "checkpoint": last_checkpoint(),
+        "keys": key_texts(),
     }
     return render_page(request, "audit/entries.html", context, fragment="audit/_entries.html")
 

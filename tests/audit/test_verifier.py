@@ -1,5 +1,7 @@
 """The verifier finds every way to change a log, and where."""
 
+import base64
+import hashlib
 import json
 import random
 import subprocess
@@ -11,8 +13,24 @@ from typing import Any
 
 import pytest
 
-from apps.audit.chain import FIELDS, GENESIS, entry_hash
-from apps.audit.verifier import line_of, main, read_export, say, verify
+from apps.audit import verifier
+from apps.audit.checkpoints import key_texts, public_keys, sign, sign_export
+from apps.audit.verifier import (
+    FIELDS,
+    GENESIS,
+    BadNote,
+    Export,
+    entry_hash,
+    line_of,
+    main,
+    open_checkpoint,
+    open_note,
+    read_anchors,
+    read_key,
+    say,
+    verify,
+    verify_export,
+)
 
 Row = dict[str, Any]
 START = datetime(2026, 1, 31, 12, 0, 0, 123456, tzinfo=UTC)
@@ -133,44 +151,138 @@ def test_links_prove_the_place_of_entries_that_are_not_shown() -> None:
     assert not verify(rows).is_whole
 
 
-def write_export(path: Path, rows: list[Row]) -> Path:
-    head = {"head": {"seq": 40, "hash": log()[-1]["hash"]}}
-    path.write_text("\n".join([*map(line_of, rows), json.dumps(head)]) + "\n")
-    return path
+def export(rows: list[Row], *, head: Row | None = None) -> list[str]:
+    """The lines of an export of these rows, with a manifest as this installation signs it."""
+    lines, end = [line_of(row) for row in rows], head or rows[-1]
+    digest = hashlib.sha256("".join(lines).encode()).hexdigest()
+    manifest = sign_export(end["seq"], end["hash"], project="", sha256=digest)
+    return [*lines, json.dumps({"manifest": manifest}) + "\n"]
 
 
-def test_export_reads_back_to_the_microsecond(tmp_path: Path) -> None:
-    with write_export(tmp_path / "log.jsonl", log()).open() as lines:
-        entries, head = read_export(lines)
-    assert entries == log()
-    assert verify(entries, head=head).is_whole
+def write(path: Path, lines: list[str]) -> str:
+    path.write_text("".join(lines))
+    return str(path)
 
 
-def test_export_is_verified_without_django(tmp_path: Path) -> None:
-    path = write_export(tmp_path / "log.jsonl", log())
-    code = (
-        "import sys; sys.modules['django'] = None; from apps.audit.verifier import main; sys.exit(main(sys.argv[1:]))"
+def fork(rows: list[Row], at: int) -> None:
+    """Another history from here on, as long as the first one."""
+    rows[at:] = chain_of([{**row, "reason": "fork"} for row in rows[at:]], rows[at]["previous"])
+
+
+def test_export_reads_back_to_the_microsecond() -> None:
+    assert list(Export(export(log()))) == log()
+    assert verify_export(export(log()), public_keys()).is_whole
+
+
+@pytest.mark.parametrize("mutate", [*MUTATIONS, fork])
+def test_every_change_to_an_export_is_found_even_where_its_manifest_is_signed_anew(
+    mutate: Callable[[list[Row], int], None],
+) -> None:
+    """Somebody who has the database (not its checkpoints) and lets the server sign what is left of it."""
+    notes = [sign(row["seq"], row["hash"]) for row in log()[9::10]]
+    dice = random.Random(mutate.__name__)
+    for _round in range(25):
+        rows = log()
+        mutate(rows, dice.randrange(len(rows) - 1))
+        assert not verify_export([*export(rows)], public_keys(), notes).is_whole
+        assert not verify_export([*map(line_of, rows), export(log())[-1]], public_keys()).is_whole
+
+
+def test_project_in_the_manifest_and_its_other_lines_are_signed() -> None:
+    lines = export(log())
+    changed = lines[-1].replace("all projects", "project mine")
+    assert say(verify_export([*lines[:-1], changed], public_keys())).startswith("The manifest was changed")
+    assert say(verify_export(lines[:-1], public_keys())) == (
+        "The export has no last line with its manifest: it was cut off."
     )
-    root = Path(__file__).resolve().parents[2]
+
+
+def test_a_manifest_is_no_checkpoint_and_a_checkpoint_no_manifest() -> None:
+    rows = log()
+    manifest = json.loads(export(rows)[-1])["manifest"]
+    with pytest.raises(BadNote):
+        open_checkpoint(manifest, public_keys())
+    lines = [*export(rows)[:-1], json.dumps({"manifest": sign(40, rows[-1]["hash"])}) + "\n"]
+    assert say(verify_export(lines, public_keys())) == "The manifest speaks of another export than this one."
+
+
+def test_checkpoint_is_a_note_as_others_read_it() -> None:
+    """The form of c2sp.org/signed-note: text, an empty line, and the key's name, hint and signature in base64."""
+    note = sign(40, "ab" * 32)
+    text, signature = note.split("\n\n")
+    name, size, root, at = text.split("\n")
+    assert (size, base64.b64decode(root).hex()) == ("40", "ab" * 32)
+    assert datetime.fromisoformat(at).tzinfo is not None
+    assert signature.startswith(f"\u2014 {name} ")
+    assert signature.endswith("\n")
+    raw = base64.b64decode(signature.split(" ")[2])
+    key = public_keys()[0].public.public_bytes_raw()
+    assert raw[:4] == hashlib.sha256(f"{name}\n\x01".encode() + key).digest()[:4]
+    assert len(raw) == 4 + 64
+
+
+def test_public_key_is_written_as_others_read_it() -> None:
+    """The test vector of golang.org/x/mod/sumdb/note."""
+    text = "PeterNeumann+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW"
+    note = (
+        "If you think cryptography is the answer to your problem,\n"
+        "then you don't know what your problem is.\n"
+        "\n"
+        "\u2014 PeterNeumann "
+        "x08go/ZJkuBS9UG/SffcvIAQxVBtiFupLLr8pAcElZInNIuGUgYN1FFYC2pZSNXgKvqfqdngotpRZb6KE6RyyBwJnAM=\n"
+    )
+    assert open_note(note, [read_key(text)])[0].startswith("If you think")
+    with pytest.raises(BadNote):
+        open_note(note.replace("answer", "problem"), [read_key(text)])
+    with pytest.raises(ValueError, match="not the key"):
+        read_key(text.replace("PeterNeumann", "Somebody"))
+
+
+def test_two_heads_of_one_number_are_a_fork() -> None:
+    notes = [sign(40, "ab" * 32), sign(40, "cd" * 32)]
+    anchors, problem = read_anchors(notes, public_keys())
+    assert anchors == {40: "ab" * 32}
+    assert problem
+    assert "two logs" in problem["text"]
+
+
+def test_export_is_verified_by_the_one_file_without_django(tmp_path: Path) -> None:
+    """Copied away, with nothing of ours beside it."""
+    copy = tmp_path / "verifier.py"
+    copy.write_bytes(Path(verifier.__file__).read_bytes())
+    path = write(tmp_path / "log.jsonl", export(log()))
+    code = (
+        "import runpy, sys; sys.modules.update(django=None, apps=None); "
+        f"sys.argv[0] = {str(copy)!r}; runpy.run_path(sys.argv[0], run_name='__main__')"
+    )
     done = subprocess.run(
-        [sys.executable, "-c", code, str(path)], cwd=root, capture_output=True, text=True, check=False
+        [sys.executable, "-c", code, path, "--key", key_texts()[0]],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("The log is whole: 40 entries")
 
 
 def test_cut_off_export_is_found(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    path = write_export(tmp_path / "log.jsonl", log()[:20])
-    assert main([str(path)]) == 1
-    assert "ends with entry 20" in capsys.readouterr().out
-    path.write_text("".join(path.read_text().splitlines(keepends=True)[:-1]))
-    assert main([str(path)]) == 1
+    lines, key = export(log()), key_texts()[0]
+    assert main([write(tmp_path / "log.jsonl", [*lines[:20], lines[-1]]), "--key", key]) == 1
+    assert "another export" in capsys.readouterr().out
+    assert main([write(tmp_path / "log.jsonl", lines[:20]), "--key", key]) == 1
 
 
-def test_export_is_held_against_a_noted_hash(tmp_path: Path) -> None:
-    path = write_export(tmp_path / "log.jsonl", log())
-    assert main([str(path), "--anchor", f"5:{log()[4]['hash']}"]) == 0
-    assert main([str(path), "--anchor", f"5:{'0' * 64}"]) == 1
+def test_export_is_held_against_kept_checkpoints(tmp_path: Path) -> None:
+    path, key, whole = write(tmp_path / "log.jsonl", export(log())), key_texts()[0], log()
+    folder = tmp_path / "kept"
+    folder.mkdir()
+    (folder / "5.note").write_text(sign(5, whole[4]["hash"]))
+    (tmp_path / "signed.jsonl").write_text(json.dumps({"note": sign(9, whole[8]["hash"])}) + "\n")
+    known = ["--checkpoints", str(folder), "--checkpoints", str(tmp_path / "signed.jsonl")]
+    assert main([path, "--key", key, *known]) == 0
+    (folder / "6.note").write_text(sign(6, "0" * 64))
+    assert main([path, "--key", key, *known]) == 1
 
 
 def test_no_two_entries_share_an_encoding() -> None:

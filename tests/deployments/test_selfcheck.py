@@ -11,8 +11,7 @@ from django.conf import settings
 from django.core.management import call_command
 from django.utils import timezone
 
-from apps.audit.checkpoints import note
-from apps.audit.verifier import Verdict
+from apps.audit.checkpoints import append, sign
 from apps.deployments import services as deployments
 from apps.deployments.models import Deployment, Replica, Route
 from apps.library.models import Artifact
@@ -138,7 +137,7 @@ def test_work_that_everybody_has_forgotten(running: Deployment) -> None:
 
 
 def test_a_log_that_was_changed(running: Deployment) -> None:
-    note(Verdict(10_000, "f" * 64))
+    append(sign(10_000, "f" * 64))
     assert "it was cut off" in only("the audit log is whole")
 
 

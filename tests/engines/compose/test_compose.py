@@ -162,7 +162,7 @@ def test_backup_restored_into_nothing_is_the_same_installation(running: Stack, k
     entries = running.sql("SELECT count(*) FROM audit_entry")
     backup = Path(running.folder / "backup")
     running.run("sh", "-eu", "-c", script("Back up"))
-    assert {file.name for file in backup.iterdir()} == {"database.dump", "data.tar", "store.tar"}
+    assert {file.name for file in backup.iterdir()} == {"audit.tar", "database.dump", "data.tar", "store.tar"}
     running.compose("down", "--volumes")
     assert running.engine.volumes.list() == []
 

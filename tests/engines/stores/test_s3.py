@@ -7,7 +7,9 @@ from pathlib import Path
 
 import boto3
 import pytest
+from pytest_django import Settings
 
+from apps.audit.copies import second_place
 from apps.core.errors import Missing, Unavailable
 from apps.library.store import Store, multipart, open_store
 from tests.engines.buckets import S3
@@ -58,3 +60,16 @@ def test_wrong_keys_are_told(bucket: Store, service: S3, monkeypatch: pytest.Mon
 def test_what_is_not_there_is_missing(bucket: Store, tmp_path: Path) -> None:
     with pytest.raises(Missing):
         bucket.fetch("0" * 64, tmp_path)
+
+
+def test_signed_checkpoints_of_the_log_go_into_a_bucket(bucket: Store, settings: Settings) -> None:
+    settings.SLIPWAY_AUDIT_CHECKPOINTS = "s3://models/log"
+    place = second_place()
+    assert place is not None
+    for _again in range(2):
+        place.put("000000000001-ab.note", "signed")
+    assert list(place.names()) == ["000000000001-ab.note"]
+    assert place.get("000000000001-ab.note") == "signed"
+    settings.SLIPWAY_AUDIT_CHECKPOINTS = "s3://nowhere/log"
+    with pytest.raises(Unavailable, match="nowhere"):
+        list(second_place().names())  # type: ignore[union-attr]
