@@ -28,6 +28,7 @@ def read_settings(port: int) -> GatewaySettings:
         peppers=settings.SLIPWAY_PEPPERS,
         internal_token=settings.SLIPWAY_INTERNAL_TOKEN,
         redis_url=settings.SLIPWAY_REDIS_URL,
+        proxies=settings.SLIPWAY_GATEWAY_PROXIES,
     )
 
 

@@ -57,6 +57,7 @@ SECRET_KEY_FALLBACKS = [key.hex() for key in SLIPWAY_SESSION_KEYS[1:]]
 DEBUG = False
 IS_SECURE = SLIPWAY_WEB_URL.startswith("https://")
 TRUSTED_PROXIES = env.int("SLIPWAY_TRUSTED_PROXIES", 1 if IS_SECURE else 0)  # https is somebody's before it is ours
+SLIPWAY_GATEWAY_PROXIES = env.int("SLIPWAY_TRUSTED_PROXIES", int(SLIPWAY_GATEWAY_URL.startswith("https://")))
 ALLOWED_HOSTS = env.list(
     "SLIPWAY_ALLOWED_HOSTS", default=["127.0.0.1", "localhost", "[::1]", urlsplit(SLIPWAY_WEB_URL).hostname]
 )
@@ -244,7 +245,6 @@ _cookie_prefix = "__Host-" if IS_SECURE else "slipway_"
 SESSION_COOKIE_NAME, CSRF_COOKIE_NAME = f"{_cookie_prefix}session", f"{_cookie_prefix}csrf"
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = IS_SECURE
 SESSION_COOKIE_AGE = 8 * 3600
-SESSION_SAVE_EVERY_REQUEST = False
 SECURE_SSL_REDIRECT = IS_SECURE
 SECURE_REDIRECT_EXEMPT = [r"^healthz$"]  # asked from inside, past the proxy
 SECURE_HSTS_SECONDS = 31536000 if IS_SECURE else 0
@@ -311,8 +311,7 @@ SPECTACULAR_SETTINGS = {
 
 # Celery: a doorbell. Without a broker everything happens in one worker process, fed by the sweep.
 CELERY_BROKER_URL = SLIPWAY_BROKER_URL or "memory://localhost"
-CELERY_TASK_TIME_LIMIT = 1800
-CELERY_TASK_SOFT_TIME_LIMIT = 1700
+CELERY_TASK_TIME_LIMIT, CELERY_TASK_SOFT_TIME_LIMIT = 1800, 1700
 _broker_options: dict[str, dict[str, Any]] = {
     "memory": {"polling_interval": 0.02},
     "amqp": {"confirm_publish": True},
@@ -327,9 +326,7 @@ _scheme = urlsplit(CELERY_BROKER_URL).scheme
 CELERY_BROKER_TRANSPORT_OPTIONS = _broker_options[{"amqps": "amqp", "rediss": "redis"}.get(_scheme, _scheme)]
 CELERY_BROKER_CONNECTION_MAX_RETRIES = None
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
-CELERY_TASK_IGNORE_RESULT = True
-CELERY_TASK_ACKS_LATE = True
-CELERY_TASK_REJECT_ON_WORKER_LOST = True
+CELERY_TASK_IGNORE_RESULT = CELERY_TASK_ACKS_LATE = CELERY_TASK_REJECT_ON_WORKER_LOST = True
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_ACCEPT_CONTENT = ["json"]
 if not SLIPWAY_EMBEDDED:  # long work has a queue of its own, so that any number of workers can take it on
@@ -348,6 +345,7 @@ SLIPWAY_ROUNDS = {  # what comes round with the clock: seconds between (worker/t
     "clear_orphans": 60.0,
     "expire_releases": 60.0,
     "expire_uploads": 300.0,
+    "disable_keys": 3600.0,
     "prune": 6 * 3600.0,
     "sign_audit": 15.0,
     "verify_audit": 3600.0,

@@ -13,11 +13,17 @@ from apps.accounts import selectors
 from apps.accounts import services as accounts
 from apps.accounts.models import ApiKey, Membership, Project
 from apps.accounts.roles import ROLES
-from apps.accounts.services.keys import DEFAULT_DAYS, MAX_DAYS
+from apps.accounts.services.keys import DEFAULT_DAYS, MAX_DAYS, MAX_NETWORKS, MAX_OVERLAP_HOURS, OVERLAP_HOURS
 from apps.core.errors import Missing
 from apps.core.web import ApiRequest
 
-KEY_EXAMPLE = {"project": "demo", "name": "Web shop", "scopes": ["invoke:digits"], "days": 90}
+KEY_EXAMPLE = {
+    "project": "demo",
+    "name": "Web shop",
+    "scopes": ["invoke:digits"],
+    "days": 90,
+    "networks": ["203.0.113.0/24"],
+}
 
 
 class ProjectSerializer(serializers.ModelSerializer[Project]):
@@ -57,6 +63,14 @@ class KeySerializer(serializers.ModelSerializer[ApiKey]):
     scopes = serializers.ListField(child=serializers.CharField(max_length=80), allow_empty=False)
     days = serializers.IntegerField(write_only=True, default=DEFAULT_DAYS, min_value=1, max_value=MAX_DAYS)
     rate_per_minute = serializers.IntegerField(default=60_000, min_value=1, max_value=1_000_000)
+    networks = serializers.ListField(
+        child=serializers.CharField(max_length=60),
+        max_length=MAX_NETWORKS,
+        default=list,
+        help_text="Ranges of addresses that it is taken from, e.g. 10.0.0.0/8; none: everywhere.",
+    )
+    disabled_from = serializers.DateTimeField(read_only=True, help_text="When it is disabled, if not used before.")
+    replaced_by = serializers.CharField(source="replaced_by.key_id", read_only=True, default=None)
 
     class Meta:
         model = ApiKey
@@ -69,14 +83,18 @@ class KeySerializer(serializers.ModelSerializer[ApiKey]):
             "scopes",
             "days",
             "rate_per_minute",
+            "networks",
             "state",
             "created_by",
             "created_at",
             "expires_at",
             "last_used_at",
+            "disabled_from",
+            "disabled_at",
             "revoked_at",
+            "replaced_by",
         )
-        read_only_fields = ("prefix", "last4", "created_at", "expires_at", "last_used_at", "revoked_at")
+        read_only_fields = ("prefix", "last4", "created_at", "expires_at", "last_used_at", "disabled_at", "revoked_at")
 
 
 class IssuedSerializer(KeySerializer):
@@ -86,6 +104,10 @@ class IssuedSerializer(KeySerializer):
 
     class Meta(KeySerializer.Meta):
         fields = ("key", *KeySerializer.Meta.fields)  # type: ignore[assignment]
+
+
+class RotationSerializer(serializers.Serializer[Any]):
+    overlap_hours = serializers.IntegerField(default=OVERLAP_HOURS, min_value=0, max_value=MAX_OVERLAP_HOURS)
 
 
 class Projects(generics.ListCreateAPIView[Project]):
@@ -189,9 +211,7 @@ class Keys(generics.ListAPIView[ApiKey]):
         asked.is_valid(raise_exception=True)
         values = dict(asked.validated_data)
         project = selectors.get_project(request.actor, values.pop("project")["slug"], "key.manage")
-        issued = accounts.issue_key(actor=request.actor, project=project, **values)
-        body = {"key": issued.text, **KeySerializer(issued.key).data}
-        return Response(body, status=status.HTTP_201_CREATED, headers={"Cache-Control": "no-store"})
+        return _show_once(accounts.issue_key(actor=request.actor, project=project, **values))
 
 
 class OneKey(APIView):
@@ -200,8 +220,28 @@ class OneKey(APIView):
     @extend_schema(responses={204: None})
     def delete(self, request: ApiRequest, key_id: str) -> Response:
         """Revoke the key for good; gateways stop taking it within five seconds."""
-        key = selectors.managed_keys(request.actor).filter(key_id=key_id).first()
-        if key is None:
-            raise Missing(_("There is no such key for you."))
-        accounts.revoke_key(actor=request.actor, key=key)
+        accounts.revoke_key(actor=request.actor, key=_find_key(request, key_id))
         return Response(status=status.HTTP_204_NO_CONTENT)
+
+
+class Rotation(APIView):
+    """A new key in the place of one, which is taken for some hours more. The new one's text is in this answer alone."""
+
+    @extend_schema(request=RotationSerializer, responses={201: IssuedSerializer})
+    def post(self, request: ApiRequest, key_id: str) -> Response:
+        asked = RotationSerializer(data=request.data)
+        asked.is_valid(raise_exception=True)
+        issued = accounts.rotate_key(actor=request.actor, key=_find_key(request, key_id), **asked.validated_data)
+        return _show_once(issued)
+
+
+def _find_key(request: ApiRequest, key_id: str) -> ApiKey:
+    key = selectors.managed_keys(request.actor).filter(key_id=key_id).first()
+    if key is None:
+        raise Missing(_("There is no such key for you."))
+    return key
+
+
+def _show_once(issued: accounts.Issued) -> Response:
+    body = {"key": issued.text, **KeySerializer(issued.key).data}
+    return Response(body, status=status.HTTP_201_CREATED, headers={"Cache-Control": "no-store"})

@@ -15,6 +15,7 @@ from apps.accounts.actors import actor_for_key
 from apps.accounts.middleware import actor_of_session, client_ip, request_id
 from apps.accounts.models import ApiKey, User
 from apps.core.keys import matches, parse
+from apps.core.networks import is_within, read_networks
 from apps.core.prepared import Prepared
 
 LAST_USED_EVERY = timedelta(minutes=1)
@@ -46,10 +47,11 @@ class KeyAuthentication(authentication.BaseAuthentication):
         scheme, _space, token = request.headers.get("Authorization", "").partition(" ")
         if scheme.lower() != "bearer":
             return None
-        key = find_key(token.strip())
+        address = client_ip(request._request)
+        key = find_key(token.strip(), address)
         if key is None:
             raise exceptions.AuthenticationFailed(_("This key is not valid."))
-        actor = actor_for_key(key, request_id=request_id(), ip=client_ip(request._request))
+        actor = actor_for_key(key, request_id=request_id(), ip=address)
         request.actor = actor  # type: ignore[attr-defined]
         return key.created_by, key
 
@@ -57,15 +59,20 @@ class KeyAuthentication(authentication.BaseAuthentication):
         return "Bearer"
 
 
-def find_key(token: str) -> ApiKey | None:
-    """The live key behind a token, compared in constant time; notes its use at most once a minute."""
+def find_key(token: str, address: str = "") -> ApiKey | None:
+    """The live key behind a token, compared in constant time, for a caller from this address.
+
+    Notes its use at most once a minute.
+    """
     parsed = parse(token)
     row: ApiKey | None = _BY_KEY_ID.first(key_id=parsed.key_id) if parsed else None
     digest = bytes(row.digest) if row else None
     if not matches(settings.SLIPWAY_PEPPERS, parsed.secret if parsed else "", digest) or row is None:
         return None
     now = timezone.now()
-    if row.revoked_at or row.expires_at <= now or not row.created_by.is_active:
+    if row.revoked_at or row.disabled_at or row.expires_at <= now or not row.created_by.is_active:
+        return None
+    if row.networks and not is_within(read_networks(row.networks), address):
         return None
     if row.last_used_at is None or now - row.last_used_at > LAST_USED_EVERY:
         ApiKey.objects.filter(pk=row.pk).update(last_used_at=now)

@@ -8,7 +8,7 @@ from django.conf import settings
 from django.utils.translation import gettext_lazy as _
 
 from apps.accounts.roles import ROLES
-from apps.accounts.services.keys import DEFAULT_DAYS, DEFAULT_RATE, INVOKE, MAX_DAYS
+from apps.accounts.services.keys import DEFAULT_DAYS, DEFAULT_RATE, INVOKE, MAX_DAYS, OVERLAP_HOURS
 
 SCOPES = {
     "read": _("Read models, releases, endpoints and metrics"),
@@ -97,6 +97,15 @@ class KeyForm(forms.Form):
         max_value=1_000_000,
         help_text=_("More than these are answered with 429."),
     )
+    networks = forms.CharField(
+        label=_("Addresses it is taken from"),
+        required=False,
+        help_text=_("Ranges with commas between them; left empty, it is taken from everywhere."),
+        widget=forms.TextInput({"placeholder": "10.0.0.0/8, 203.0.113.7", "spellcheck": "false"}),
+    )
+
+    def clean_networks(self) -> list[str]:
+        return [text.strip() for text in self.cleaned_data["networks"].split(",") if text.strip()]
 
     def clean(self) -> dict[str, Any]:
         """Put the endpoints' names among the scopes."""
@@ -107,6 +116,22 @@ class KeyForm(forms.Form):
                 self.add_error("endpoints", _("“%(name)s” is not the name of an endpoint.") % {"name": name})
         data["scopes"] = [*data.get("scopes", []), *(f"invoke:{name}" for name in names)]
         return data
+
+
+class RotateForm(forms.Form):
+    """For how long both keys are taken."""
+
+    overlap_hours = forms.TypedChoiceField(
+        label=_("The present key is taken"),
+        coerce=int,
+        initial=OVERLAP_HOURS,
+        choices=[
+            (0, _("no longer")),
+            (1, _("one more hour")),
+            (OVERLAP_HOURS, _("one more day")),
+            (7 * 24, _("seven more days")),
+        ],
+    )
 
 
 class RevokeForm(forms.Form):

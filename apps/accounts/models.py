@@ -1,4 +1,4 @@
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, ClassVar
 
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
@@ -12,6 +12,7 @@ from apps.accounts.roles import ROLES
 from apps.core.actors import Scoped, scoped_by
 
 EXPIRES_SOON = timedelta(days=14)
+UNUSED = timedelta(days=90)  # after which a key is disabled
 
 
 class UserManager(BaseUserManager["User"]):
@@ -130,11 +131,14 @@ class ApiKey(models.Model):
     project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="keys")
     scopes = models.JSONField(default=list)  # invoke:<endpoint>, read, upload, propose, deploy
     rate_per_minute = models.PositiveIntegerField(_("requests per minute"), default=60_000)
+    networks = models.JSONField(_("addresses"), default=list, blank=True)  # ranges it is taken from; none: everywhere
     created_by = models.ForeignKey(User, on_delete=models.PROTECT, related_name="+")
     created_at = models.DateTimeField(auto_now_add=True)
     expires_at = models.DateTimeField()
     last_used_at = models.DateTimeField(null=True, blank=True)
     revoked_at = models.DateTimeField(null=True, blank=True)
+    disabled_at = models.DateTimeField(null=True, blank=True)  # by itself, for not being used
+    replaced_by = models.ForeignKey("self", null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
 
     objects = Scoped.as_manager()
 
@@ -146,10 +150,17 @@ class ApiKey(models.Model):
 
     @property
     def state(self) -> str:
-        """active, expiring (within ``EXPIRES_SOON``), expired or revoked."""
+        """active, expiring (within ``EXPIRES_SOON``), expired, disabled or revoked."""
         now = timezone.now()
         if self.revoked_at:
             return "revoked"
         if self.expires_at <= now:
             return "expired"
+        if self.disabled_at:
+            return "disabled"
         return "expiring" if self.expires_at - now < EXPIRES_SOON else "active"
+
+    @property
+    def disabled_from(self) -> datetime:
+        """When it is disabled unless somebody uses it before."""
+        return (self.last_used_at or self.created_at) + UNUSED

@@ -66,7 +66,8 @@ def get_invitation(actor: Actor, project: Project, pk: int) -> Invitation:
 
 
 def keys(actor: Actor, project: Project) -> QuerySet[ApiKey]:
-    return ApiKey.objects.visible_to(actor).filter(project=project).select_related("created_by", "project")
+    rows = ApiKey.objects.visible_to(actor).filter(project=project)
+    return rows.select_related("created_by", "project", "replaced_by")
 
 
 def get_key(actor: Actor, project: Project, key_id: str) -> ApiKey:
@@ -78,7 +79,7 @@ def get_key(actor: Actor, project: Project, key_id: str) -> ApiKey:
 
 def managed_keys(actor: Actor, project: str = "") -> QuerySet[ApiKey]:
     """Keys of all projects whose keys the actor manages, or of one of them."""
-    rows = ApiKey.objects.visible_to(actor).select_related("created_by", "project")
+    rows = ApiKey.objects.visible_to(actor).select_related("created_by", "project", "replaced_by")
     if not actor.may("key.manage"):
         rows = rows.filter(project__in=[pk for pk in actor.grants if actor.may("key.manage", pk)])
     return rows.filter(project__slug=project) if project else rows

@@ -31,6 +31,7 @@ pages: list[URLPattern] = [
     path("invitations/<int:pk>/withdraw/", members.invitation_withdraw, name="invitation_withdraw"),
     path("keys/", keys.keys, name="keys"),
     path("keys/new/", keys.key_new, name="key_new"),
+    path("keys/<str:key_id>/rotate/", keys.key_rotate, name="key_rotate"),
     path("keys/<str:key_id>/revoke/", keys.key_revoke, name="key_revoke"),
     path("settings/", projects.project_edit, name="project_edit"),
     path("search/", projects.search, name="search"),
@@ -43,4 +44,5 @@ api: list[URLPattern] = [
     path("projects/<slug:project>/members/", calls.Members.as_view(), name="members"),
     path("keys/", calls.Keys.as_view(), name="keys"),
     path("keys/<str:key_id>/", calls.OneKey.as_view(), name="key"),
+    path("keys/<str:key_id>/rotate/", calls.Rotation.as_view(), name="key_rotate"),
 ]

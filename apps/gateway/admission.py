@@ -7,6 +7,7 @@ from collections.abc import Coroutine, Mapping, Sequence
 from ipaddress import ip_address
 
 from apps.core import keys as key_format
+from apps.core.networks import is_within, read_networks
 from apps.gateway.refusals import Refusal, forbidden, not_found, too_many, unauthorized
 from apps.gateway.sharing import SharedRates, make_question
 from apps.gateway.tables import Key
@@ -42,7 +43,7 @@ class TokenBucket:
 class Caller:
     """One key and what it is doing now; outlives the snapshots that the key is in."""
 
-    __slots__ = ("barred_until", "bucket", "in_flight", "key", "names", "question", "used_at")
+    __slots__ = ("barred_until", "bucket", "in_flight", "key", "names", "networks", "question", "used_at")
 
     def __init__(self, key: Key, now: float) -> None:
         self.in_flight = 0
@@ -53,6 +54,7 @@ class Caller:
         """Take over a new version of the key; its bucket starts anew only where its rate has changed."""
         known = getattr(self, "key", None)
         self.key = key
+        self.networks = read_networks(key.networks)
         self.names = {scope.removeprefix("invoke:") for scope in key.scopes if scope.startswith("invoke:")}
         if known is None or known.rate_per_minute != key.rate_per_minute:
             # A hundredth of a minute's calls may come at once: more would let a minute hold more than its rate.
@@ -133,6 +135,11 @@ class Admission:
         if caller.key.expires_at is not None and caller.key.expires_at <= time.time():
             raise self._failures.refusal(client, now)
         return caller
+
+    def refuse_elsewhere(self, caller: Caller, client: str, now: float) -> None:
+        """The answer of a wrong key for a right one that comes from outside its ranges of addresses."""
+        if not is_within(caller.networks, client):
+            raise self._failures.refusal(client, now)
 
     def authorize(self, caller: Caller, project: str, endpoint: str) -> None:
         """Refuse a call to another project as if nothing was there, and one outside the key's scopes as forbidden."""

@@ -23,7 +23,7 @@ from apps.gateway.refusals import (
     too_slow,
     wrong_method,
 )
-from apps.gateway.requests import Address, Head, read_address, read_head, read_request_id
+from apps.gateway.requests import Address, Head, read_address, read_client, read_head, read_request_id
 from apps.gateway.routing import Directory
 from apps.gateway.sharing import SharedRates
 from apps.gateway.tables import Snapshot
@@ -98,6 +98,8 @@ class Gateway:
 
     async def _call_endpoint(self, call: Call, method: str, address: Address, head: Head, client: str) -> None:
         caller = self._admission.identify(head.authorization, client, call.started)
+        if caller.networks:
+            self._admission.refuse_elsewhere(caller, read_client(head, client, self._settings.proxies), call.started)
         self._admission.authorize(caller, address.project, address.endpoint)
         endpoint = self._directory.find(address.project, address.endpoint)
         if endpoint is None:

@@ -39,3 +39,4 @@ class GatewaySettings:
     internal_token: str = field(repr=False)
     redis_url: str = field(repr=False, default="")  # where gateways count their keys' rates together
     limits: Limits = Limits()
+    proxies: int = 0  # in front, whose X-Forwarded-For is believed

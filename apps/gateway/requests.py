@@ -105,6 +105,12 @@ def read_head(headers: list[tuple[bytes, bytes]], http_version: str) -> Head:
     )
 
 
+def read_client(head: Head, peer: str, proxies: int) -> str:
+    """The client's address; behind N trusted proxies, the N-th from the right of X-Forwarded-For."""
+    named = head.all.get(b"x-forwarded-for", b"").decode("latin-1").split(",")
+    return named[-proxies].strip() if proxies and len(named) >= proxies else peer
+
+
 def accept_request_id(offered: bytes) -> bytes:
     """The client's own id where it is sane, else a new one."""
     if offered and _REQUEST_ID.fullmatch(offered):

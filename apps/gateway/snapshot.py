@@ -19,7 +19,7 @@ from apps.targets import models as targets
 
 logger = logging.getLogger(__name__)
 
-_KEY = ("key_id", "digest", "project__slug", "scopes", "expires_at", "rate_per_minute")
+_KEY = ("key_id", "digest", "project__slug", "scopes", "expires_at", "rate_per_minute", "networks")
 _ENDPOINT = ("pk", "project__slug", "name", "max_body_bytes", "timeout_seconds", "is_idempotent")
 _ROUTE = (
     "endpoint_id",
@@ -45,12 +45,14 @@ def load_snapshot() -> Snapshot:
 
 
 def _live_keys() -> Any:
-    live = ApiKey.objects.filter(revoked_at=None, expires_at__gt=timezone.now(), created_by__is_active=True)
-    return live.order_by("pk")
+    taken = ApiKey.objects.filter(revoked_at=None, disabled_at=None, created_by__is_active=True)
+    return taken.filter(expires_at__gt=timezone.now()).order_by("pk")
 
 
-def _make_key(key_id: str, digest: bytes, project: str, scopes: list[str], expires_at: Any, rate: int) -> Key:
-    return Key(key_id, bytes(digest), project, frozenset(scopes), expires_at.timestamp(), rate)
+def _make_key(
+    key_id: str, digest: bytes, project: str, scopes: list[str], expires_at: Any, rate: int, networks: list[str]
+) -> Key:
+    return Key(key_id, bytes(digest), project, frozenset(scopes), expires_at.timestamp(), rate, tuple(networks))
 
 
 def _endpoints() -> Iterable[tuple[Any, ...]]:

@@ -52,6 +52,7 @@ class Key:
     scopes: frozenset[str]
     expires_at: float | None
     rate_per_minute: int
+    networks: tuple[str, ...] = ()  # ranges of addresses that it is taken from; none is from everywhere
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +101,8 @@ def _key_to_json(key: Key) -> dict[str, Any]:
 
 
 def _key_from_json(row: dict[str, Any]) -> Key:
-    return Key(**{**row, "digest": bytes.fromhex(row["digest"]), "scopes": frozenset(row["scopes"])})
+    whole = {**row, "digest": bytes.fromhex(row["digest"]), "scopes": frozenset(row["scopes"])}
+    return Key(**{**whole, "networks": tuple(row.get("networks", ()))})
 
 
 def _endpoint_from_json(row: dict[str, Any]) -> Endpoint:

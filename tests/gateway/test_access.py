@@ -11,6 +11,7 @@ import pytest
 from apps.core import keys
 from apps.gateway.admission import Admission
 from apps.gateway.refusals import Refusal
+from apps.gateway.requests import read_client, read_head
 from apps.gateway.tables import Key
 from tests.gateway.conftest import INFER, Gateway, wait_until
 from tests.gateway.replicas import Stage
@@ -49,6 +50,24 @@ def test_every_wrong_key_gets_the_same_answer_at_every_address(gateway: Gateway,
     assert len({answer.body for answer in answers}) == 1
     assert all(answer.headers["www-authenticate"] == "Bearer" for answer in answers)
     assert all(REQUEST_ID.fullmatch(answer.headers["x-request-id"]) for answer in answers)
+
+
+def test_key_with_ranges_is_a_wrong_one_from_anywhere_else(gateway: Gateway, stage: Stage) -> None:
+    endpoint = gateway.make_endpoint(stage.add().as_replica())
+    here = gateway.make_key(networks=("10.0.0.0/8", "127.0.0.0/8"))
+    elsewhere = gateway.make_key(networks=("10.0.0.0/8",))
+    gateway.publish()
+
+    assert gateway.infer(endpoint, here).status == 200
+    refused = gateway.infer(endpoint, elsewhere, X_Forwarded_For="10.1.2.3")
+    assert refused.body == gateway.infer(endpoint, keys.mint().text).body
+    assert refused.status == 401
+
+
+@pytest.mark.parametrize(("proxies", "client"), [(0, "peer"), (1, "3.3.3.3"), (3, "1.1.1.1"), (4, "peer")])
+def test_client_is_named_by_as_many_proxies_as_are_trusted(proxies: int, client: str) -> None:
+    headers = [(b"host", b"x"), (b"x-forwarded-for", b"1.1.1.1, 2.2.2.2,3.3.3.3")]
+    assert read_client(read_head(headers, "1.1"), "peer", proxies) == client
 
 
 def test_another_projects_endpoint_is_as_unknown_as_none_at_all(gateway: Gateway, stage: Stage) -> None:

@@ -202,7 +202,7 @@ def test_a_replica_with_a_new_secret_is_another_one() -> None:
 
 def test_a_snapshot_survives_its_way_over_the_disk() -> None:
     keys = [
-        Key("abcdefgh", b"d" * 32, "p", frozenset({"invoke:*", "read"}), 12.5, 60),
+        Key("abcdefgh", b"d" * 32, "p", frozenset({"invoke:*", "read"}), 12.5, 60, ("10.0.0.0/8",)),
         Key("b", b"", "p", frozenset(), None, 0),
     ]
     snapshot = make_snapshot("1", keys, [make_endpoint(Route("1", "a", 100, REPLICAS[:2])), make_endpoint(name="f")])

@@ -60,10 +60,11 @@ def make_replica(
 
 
 def test_keys_that_may_invoke_are_in_and_all_others_out(cast: Cast) -> None:
-    good = make_key(cast, "invoke:digits", "read", rate_per_minute=60)
+    good = make_key(cast, "invoke:digits", "read", rate_per_minute=60, networks=["10.0.0.0/8"])
     make_key(cast, "read", "deploy")
     make_key(cast, "invoke:*", revoked_at=timezone.now())
     make_key(cast, "invoke:*", expires_at=timezone.now() - timedelta(seconds=1))
+    make_key(cast, "invoke:*", disabled_at=timezone.now())
     left = cast.user("dana")
     left.is_active = False
     left.save()
@@ -79,6 +80,7 @@ def test_keys_that_may_invoke_are_in_and_all_others_out(cast: Cast) -> None:
         frozenset({"invoke:digits", "read"}),
         good.expires_at.timestamp(),
         60,
+        ("10.0.0.0/8",),
     )
 
 

@@ -109,6 +109,7 @@ def write_bodies(waiting: Release, deployment: Deployment) -> dict[str, dict[str
         "accounts:member_role": {"role": "viewer"},
         "accounts_api:projects": {"slug": "harbour", "name": "Harbour"},
         "accounts_api:members": member,
+        "accounts:key_rotate": {"overlap_hours": 24},
         "accounts_api:keys": {"project": waiting.project.slug, "name": "New", "scopes": ["read"]},
         "library_api:models": {"name": "new-model"},
         "releases:approve": decision,

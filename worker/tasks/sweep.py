@@ -16,6 +16,7 @@ from celery.signals import task_postrun, worker_ready, worker_shutting_down
 from django.conf import settings
 from django.db import DatabaseError, InterfaceError, close_old_connections, connection
 
+from apps.accounts.services import disable_unused_keys
 from apps.audit.services import sign_head, verify_chain
 from apps.core.actors import SYSTEM
 from apps.core.errors import StateConflict
@@ -71,6 +72,7 @@ ROUNDS: dict[str, Callable[[], Any]] = {
     "clear_orphans": clear_orphans,
     "expire_releases": expire_releases,
     "expire_uploads": expire_uploads,
+    "disable_keys": disable_unused_keys,
     "prune": collect_unreferenced,
     "sign_audit": sign_head,
     "verify_audit": verify_chain,

@@ -8,7 +8,7 @@ from apps.accounts.services.invitations import (
     set_up,
     withdraw_invitation,
 )
-from apps.accounts.services.keys import Issued, issue_key, note_keys_used, revoke_key
+from apps.accounts.services.keys import Issued, disable_unused_keys, issue_key, note_keys_used, revoke_key, rotate_key
 from apps.accounts.services.members import Added, add_member, change_role, remove_member
 from apps.accounts.services.profile import edit_profile
 from apps.accounts.services.projects import create_project, edit_project
@@ -21,6 +21,7 @@ __all__ = [
     "change_role",
     "create_project",
     "create_setup_link",
+    "disable_unused_keys",
     "edit_profile",
     "edit_project",
     "invite",
@@ -29,6 +30,7 @@ __all__ = [
     "note_keys_used",
     "remove_member",
     "revoke_key",
+    "rotate_key",
     "set_up",
     "withdraw_invitation",
 ]

@@ -8,7 +8,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from apps.accounts import services as accounts
-from apps.accounts.forms import KeyForm, RevokeForm
+from apps.accounts.forms import KeyForm, RevokeForm, RotateForm
 from apps.accounts.selectors import get_key, get_project
 from apps.accounts.selectors import keys as keys_of
 from apps.core.forms import refusals_into
@@ -30,11 +30,26 @@ def key_new(request: PageRequest, project: str) -> HttpResponse:
     form = KeyForm(request.POST or None, initial={"scopes": ["read"]})
     if request.method == "POST" and form.is_valid():
         with refusals_into(form):
-            asked = {name: form.cleaned_data[name] for name in ("name", "scopes", "days", "rate_per_minute")}
+            names = ("name", "scopes", "days", "rate_per_minute", "networks")
+            asked = {name: form.cleaned_data[name] for name in names}
             issued = accounts.issue_key(actor=request.actor, project=found, **asked)
             return render_page(request, "accounts/key_made.html", {"project": found, "issued": issued})
     context = {"project": found, "form": form}
     return render_page(request, "accounts/key_new.html", context, status=422 if form.errors else 200)
+
+
+@never_cache
+def key_rotate(request: PageRequest, project: str, key_id: str) -> HttpResponse:
+    """Make a new key in the place of this one, and show it, this one time."""
+    found = get_project(request.actor, project, "key.manage")
+    key = get_key(request.actor, found, key_id)
+    form = RotateForm(request.POST or None)
+    if request.method == "POST" and form.is_valid():
+        with refusals_into(form):
+            issued = accounts.rotate_key(actor=request.actor, key=key, **form.cleaned_data)
+            return render_page(request, "accounts/key_made.html", {"project": found, "issued": issued, "earlier": key})
+    context = {"project": found, "key": key, "form": form}
+    return render_page(request, "accounts/key_rotate.html", context, status=422 if form.errors else 200)
 
 
 def key_revoke(request: PageRequest, project: str, key_id: str) -> HttpResponse:

@@ -12,6 +12,7 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
 from apps.accounts.authentication import find_key
+from apps.accounts.middleware import client_ip
 from apps.audit.models import Head
 from apps.core.errors import Missing
 from apps.core.jobs import Job
@@ -51,7 +52,7 @@ def may_ask(request: HttpRequest) -> bool:
     if request.META.get("REMOTE_ADDR") in LOOPBACK and not speaks_for_another:
         return True
     scheme, _space, token = request.headers.get("Authorization", "").partition(" ")
-    key = find_key(token.strip()) if scheme.lower() == "bearer" else None
+    key = find_key(token.strip(), client_ip(request)) if scheme.lower() == "bearer" else None
     return key is not None and "read" in key.scopes
 
 
