@@ -28,10 +28,13 @@ KEY_EXAMPLE = {
 
 class ProjectSerializer(serializers.ModelSerializer[Project]):
     slug = serializers.CharField(max_length=40)
+    quota_bytes = serializers.IntegerField(
+        min_value=0, required=False, help_text="Changed by administrators of the installation only"
+    )
 
     class Meta:
         model = Project
-        fields = ("slug", "name", "description", "created_at")
+        fields = ("slug", "name", "description", "quota_bytes", "created_at")
         read_only_fields = ("created_at",)
 
 
@@ -138,7 +141,8 @@ class OneProject(APIView):
         found = selectors.get_project(request.actor, project, "project.edit")
         asked = ProjectSerializer(found, data=request.data, partial=True)
         asked.is_valid(raise_exception=True)
-        changes = {name: asked.validated_data.get(name, getattr(found, name)) for name in ("name", "description")}
+        named = ("name", "description", "quota_bytes")
+        changes = {name: asked.validated_data.get(name, getattr(found, name)) for name in named}
         return Response(ProjectSerializer(accounts.edit_project(actor=request.actor, project=found, **changes)).data)
 
 

@@ -9,6 +9,9 @@ from django.utils.translation import gettext_lazy as _
 
 from apps.accounts.roles import ROLES
 from apps.accounts.services.keys import DEFAULT_DAYS, DEFAULT_RATE, INVOKE, MAX_DAYS, OVERLAP_HOURS
+from apps.accounts.services.projects import QUOTA_LIMIT
+
+GIGABYTE = 1 << 30
 
 SCOPES = {
     "read": _("Read models, releases, endpoints and metrics"),
@@ -62,6 +65,24 @@ class ProjectForm(forms.Form):
 class ProjectEditForm(forms.Form):
     name = forms.CharField(label=_("Name"), max_length=80)
     description = forms.CharField(label=_("Description"), required=False, widget=forms.Textarea({"rows": 3}))
+    quota_gb = forms.DecimalField(
+        label=_("Storage quota (GB)"),
+        min_value=0,
+        max_value=QUOTA_LIMIT // GIGABYTE,
+        decimal_places=3,
+        help_text=_("For its uploads and versions together. Under what is stored, nothing more gets in."),
+    )
+
+    def __init__(self, *args: Any, may_set_quota: bool, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if not may_set_quota:
+            del self.fields["quota_gb"]
+
+    def facts(self) -> dict[str, Any]:
+        """The cleaned values as the service takes them; a quota that nobody touched stays to the byte."""
+        facts = dict(self.cleaned_data)
+        size = facts.pop("quota_gb", None)
+        return {**facts, "quota_bytes": int(size * GIGABYTE)} if "quota_gb" in self.changed_data else facts
 
 
 class MemberForm(forms.Form):

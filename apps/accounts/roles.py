@@ -63,7 +63,7 @@ _ROWS = [line.split() for line in TABLE.strip().splitlines()]
 
 PERMISSIONS = frozenset(row[0] for row in _ROWS)
 BY_ROLE = {role: frozenset(row[0] for row in _ROWS if letter in row[1:]) for letter, role in _LETTERS.items()}
-SITE = frozenset({"project.create", "target.edit", "audit.view_all"})
+SITE = frozenset({"project.create", "project.set_quota", "target.edit", "audit.view_all"})
 
 # What a key may do in its project, by scope; ``invoke:<endpoint>`` is the gateway's alone.
 BY_SCOPE = {

@@ -52,7 +52,9 @@ def require_room(project: Project, size: int) -> None:
                 "free": filesizeformat(free),
                 "quota": filesizeformat(quota),
             },
-            advice=_("Cancel uploads you no longer need, or ask an administrator for a larger quota."),
+            advice=_(
+                "Cancel uploads you no longer need, or ask an administrator of this installation for a larger quota."
+            ),
         )
 
 

@@ -1,5 +1,7 @@
 """The start, the list of projects, making and changing one, and the search inside it."""
 
+from decimal import Decimal
+
 from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
@@ -7,7 +9,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
 from apps.accounts import services as accounts
-from apps.accounts.forms import ProjectEditForm, ProjectForm
+from apps.accounts.forms import GIGABYTE, ProjectEditForm, ProjectForm
 from apps.accounts.selectors import get_project
 from apps.accounts.selectors import projects as projects_of
 from apps.core import search as searching
@@ -59,11 +61,16 @@ def project_new(request: PageRequest) -> HttpResponse:
 
 def project_edit(request: PageRequest, project: str) -> HttpResponse:
     found = get_project(request.actor, project, "project.edit")
-    initial = {"name": found.name, "description": found.description}
-    form = ProjectEditForm(request.POST or None, initial=initial)
+    initial = {
+        "name": found.name,
+        "description": found.description,
+        "quota_gb": Decimal(str(round(found.quota_bytes / GIGABYTE, 3))),
+    }
+    may_set_quota = request.actor.may("project.set_quota")
+    form = ProjectEditForm(request.POST or None, initial=initial, may_set_quota=may_set_quota)
     if request.method == "POST" and form.is_valid():
         with refusals_into(form):
-            accounts.edit_project(actor=request.actor, project=found, **form.cleaned_data)
+            accounts.edit_project(actor=request.actor, project=found, **form.facts())
             messages.success(request, _("Saved."))
             return redirect("accounts:project_edit", project)
     context = {"project": found, "form": form}
