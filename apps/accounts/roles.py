@@ -39,6 +39,7 @@ TABLE = """
     release.view          V D R O A
     release.propose       . D . O A
     release.review        . . R . A
+    release.comment       . D R O A
     release.withdraw      . D . O A
     endpoint.view         V D R O A
     endpoint.create       . D . O A

@@ -17,7 +17,7 @@ from apps.core.web import ApiRequest
 from apps.library.models import ModelVersion
 from apps.library.selectors import get_version
 from apps.releases import selectors, services
-from apps.releases.models import Build, Release, Review
+from apps.releases.models import Build, Comment, Release, Review
 from apps.targets.selectors import get_endpoint, get_target
 
 
@@ -27,6 +27,16 @@ class ReviewSerializer(serializers.ModelSerializer[Review]):
     class Meta:
         model = Review
         fields = ("reviewer", "decision", "subject", "note", "created_at")
+
+
+class CommentSerializer(serializers.ModelSerializer[Comment]):
+    author = serializers.CharField(source="author.name", read_only=True)
+    text = serializers.CharField(max_length=10_000)
+
+    class Meta:
+        model = Comment
+        fields = ("author", "text", "created_at")
+        read_only_fields = ("created_at",)
 
 
 class BuildSerializer(serializers.ModelSerializer[Build]):
@@ -181,6 +191,30 @@ class ReleaseReject(APIView):
     @idempotent
     def post(self, request: ApiRequest, project: str, pk: int) -> Response:
         return _decide(request, project, pk, services.reject)
+
+
+class ReleaseComments(generics.ListAPIView[Comment]):
+    """Questions and answers before the decision, the first one first; add one by POST. People only."""
+
+    request: ApiRequest
+
+    serializer_class = CommentSerializer
+    queryset = Comment.objects.none()
+
+    def get_queryset(self) -> QuerySet[Comment]:
+        return selectors.comments(self.request.actor, self._find())
+
+    @extend_schema(parameters=[PARAMETER], request=CommentSerializer, responses={201: CommentSerializer})
+    @idempotent
+    def post(self, request: ApiRequest, project: str, pk: int) -> Response:
+        words = CommentSerializer(data=request.data)
+        words.is_valid(raise_exception=True)
+        row = services.comment(actor=request.actor, release=self._find(), **words.validated_data)
+        return Response(CommentSerializer(row).data, status=status.HTTP_201_CREATED)
+
+    def _find(self) -> Release:
+        project = get_project(self.request.actor, self.kwargs["project"], "release.view")
+        return selectors.get_release(self.request.actor, project, self.kwargs["pk"])
 
 
 class ReleaseWithdraw(APIView):

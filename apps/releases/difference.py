@@ -38,7 +38,6 @@ def differences(new: ModelVersion, old: ModelVersion | None) -> list[Difference]
         (_("Parity with the original"), parity),
         (_("Packages"), lambda v: ", ".join(v.requirements) or "–"),
         (_("Uploaded by"), lambda v: str(v.uploaded_by)),
-        (_("Model card"), lambda v: card(v)),
     ]
     return [Difference(label, read(old) if old else "", read(new)) for label, read in facts]
 
@@ -79,11 +78,6 @@ def parity(version: ModelVersion) -> str:
         "where": seen.get("where"),
         "samples": seen.get("samples", "?"),
     }
-
-
-def card(version: ModelVersion) -> str:
-    words = len(version.card.split())
-    return _("%(count)d words") % {"count": words} if words else _("none")
 
 
 def _shape(shape: list[int]) -> str:

@@ -5,6 +5,7 @@ from typing import Any
 from django import forms
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext
 
 from apps.accounts.models import Project
 from apps.core.actors import Actor
@@ -23,7 +24,9 @@ class VersionChoice(forms.ModelChoiceField):
 
 class EndpointChoice(forms.ModelChoiceField):
     def label_from_instance(self, endpoint: Endpoint) -> str:
-        return f"{endpoint.name} · {endpoint.environment.name}"
+        needed = endpoint.environment.approvals_required
+        approvals = ngettext("%(count)d approval", "%(count)d approvals", needed) % {"count": needed}
+        return f"{endpoint.name} · {endpoint.environment.name} · {approvals if needed else _('no approval')}"
 
 
 class ProposalForm(forms.Form):

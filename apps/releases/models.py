@@ -100,6 +100,20 @@ class Review(models.Model):
         ]
 
 
+class Comment(models.Model):
+    """A question about a release that waits, or the answer to one."""
+
+    release = models.ForeignKey(Release, on_delete=models.CASCADE, related_name="comments")
+    author = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
+    text = models.TextField(_("comment"))
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    objects = scoped_by("release__project").as_manager()
+
+    class Meta:
+        ordering = ["id"]
+
+
 class Build(Leased):
     """One attempt to make what will run. A retry is a new build; history is never rewritten."""
 

@@ -6,12 +6,13 @@ from django.db.models import Count, Prefetch, Q, QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from apps.accounts.models import Project
+from apps.accounts.models import Project, User
+from apps.accounts.roles import BY_ROLE
 from apps.core.actors import Actor
 from apps.core.errors import Missing
 from apps.library.models import ModelVersion, VersionFile
 from apps.library.services import granted_names
-from apps.releases.models import Build, Release, Review
+from apps.releases.models import Build, Comment, Release, Review
 from apps.releases.subjects import subject_digest
 from apps.targets.models import Endpoint, Environment, Target
 
@@ -57,6 +58,26 @@ def waiting_for(actor: Actor) -> QuerySet[Release]:
     )
 
 
+def approvers(release: Release) -> QuerySet[User]:
+    """Everybody who could decide on a release now: neither proposed nor uploaded it, and has not decided yet."""
+    roles = [role for role, held in BY_ROLE.items() if "release.review" in held]
+    of_project = Q(memberships__project=release.project_id, memberships__role__in=roles)
+    involved = [release.proposed_by_id, release.version.uploaded_by_id]
+    return (
+        User.objects.filter(of_project | Q(is_superuser=True), is_active=True)
+        .exclude(pk__in=involved)
+        .exclude(pk__in=release.reviews.values("reviewer"))
+        .order_by("name", "pk")
+        .distinct()
+    )
+
+
+def missing_approvals(release: Release) -> int:
+    """How many approvals of its subject a release still needs."""
+    given = release.reviews.filter(decision=Review.Decision.APPROVE, subject=release.subject).count()
+    return max(0, release.approvals_required - given)
+
+
 def subject_of(version: ModelVersion, endpoint: Endpoint, target: Target, options: dict[str, Any]) -> str:
     """The subject as the database has it now. How many replicas run is the operator's business and not part of it."""
     return subject_digest(subject_facts(version, endpoint, target, options))
@@ -95,6 +116,11 @@ def current_subject(release: Release) -> str:
     endpoint = Endpoint.objects.get(pk=release.endpoint_id)
     target = Target.objects.get(pk=release.target_id)
     return subject_of(version, endpoint, target, release.options)
+
+
+def comments(actor: Actor, release: Release) -> QuerySet[Comment]:
+    """What was asked and answered, in that order."""
+    return Comment.objects.visible_to(actor).filter(release=release).select_related("author")
 
 
 def get_build(release: Release, pk: int) -> Build:

@@ -15,7 +15,7 @@ from apps.core.errors import Invalid, NotAllowed, StateConflict
 from apps.core.jobs import Job, enqueue
 from apps.core.states import advance
 from apps.library.models import ModelVersion
-from apps.releases.models import Build, Release, Review
+from apps.releases.models import Build, Comment, Release, Review
 from apps.releases.selectors import current_subject, subject_of
 from apps.targets.models import GPU_KINDS, WALLED_KINDS, Endpoint, Environment, Target
 
@@ -42,6 +42,7 @@ def propose(
     options = options or {}
     refuse_unfit(version, endpoint, target, replicas)
     refuse_gpus(version, target, options)
+    _supersede(actor, version, endpoint)
     environment = endpoint.environment
     release = Release.objects.create(
         project=endpoint.project,
@@ -91,6 +92,22 @@ def reject(*, actor: Actor, release: Release, subject: str, note: str = "") -> R
 
 
 @transaction.atomic
+def comment(*, actor: Actor, release: Release, text: str) -> Comment:
+    """Ask or answer before the decision; people only."""
+    actor.require("release.comment", release.project)
+    if not text.strip():
+        raise Invalid(_("A comment needs words."), errors={"text": [_("Write your question or your answer.")]})
+    release.refresh_from_db(fields=["state"])
+    if release.state != Release.State.IN_REVIEW:
+        raise StateConflict(
+            _("This release is %(state)s already; nothing is left to discuss.") % {"state": release.get_state_display()}
+        )
+    row = Comment.objects.create(release=release, author_id=actor.id, text=text.strip())
+    record(actor, "release.commented", release, after={"comment": row.pk}, note=row.text)
+    return row
+
+
+@transaction.atomic
 def withdraw(*, actor: Actor, release: Release, note: str = "") -> Release:
     """Take a release back: what waits is no longer reviewed, what was approved can no longer be started."""
     actor.require("release.withdraw", release.project)
@@ -133,8 +150,8 @@ def refuse_unfit(version: ModelVersion, endpoint: Endpoint, target: Target, repl
         )
     if not 1 <= replicas <= 64:
         raise Invalid(_("Replicas must be between 1 and 64."), errors={"replicas": [_("Choose 1 to 64.")]})
-    waiting = Release.objects.filter(version=version, endpoint=endpoint, state=Release.State.IN_REVIEW).first()
-    if waiting:
+    waiting = _waiting(version, endpoint)
+    if waiting and current_subject(waiting) == waiting.subject:
         raise StateConflict(_("This version waits for this endpoint already: release #%(pk)s.") % {"pk": waiting.pk})
 
 
@@ -271,7 +288,7 @@ def _review(actor: Actor, release: Release, subject: str, decision: str, note: s
     if current_subject(release) != release.subject:
         raise StateConflict(
             _("Something that this release is made of has changed since it was proposed."),
-            advice=_("Withdraw it and propose the version again."),
+            advice=_("Propose the version again; this release is closed by that."),
         )
     if release.reviews.filter(reviewer_id=actor.id).exists():
         raise StateConflict(_("You have decided on this release already."))
@@ -301,6 +318,17 @@ def _queue_build(release: Release) -> Build:
     build = Build.objects.create(release=release, due_at=Now())
     enqueue(Job.BUILD, build.pk)
     return build
+
+
+def _waiting(version: ModelVersion, endpoint: Endpoint) -> Release | None:
+    return Release.objects.filter(version=version, endpoint=endpoint, state=Release.State.IN_REVIEW).first()
+
+
+def _supersede(actor: Actor, version: ModelVersion, endpoint: Endpoint) -> None:
+    """Close what waits for the same, which ``refuse_unfit`` lets through only where nobody can approve it any more."""
+    if waiting := _waiting(version, endpoint):
+        advance(waiting, Release.State.SUPERSEDED, decided_at=timezone.now())
+        record(actor, "release.superseded", waiting, before={"state": "in_review"}, after={"state": "superseded"})
 
 
 def _facts(release: Release) -> dict[str, Any]:

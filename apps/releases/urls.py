@@ -10,6 +10,7 @@ pages: list[URLPattern] = [  # under /p/<project>/
     path("releases/<int:pk>/", views.release, name="release"),
     path("releases/<int:pk>/approve/", views.decide, {"decision": "approve"}, name="approve"),
     path("releases/<int:pk>/reject/", views.decide, {"decision": "reject"}, name="reject"),
+    path("releases/<int:pk>/comment/", views.comment, name="comment"),
     path("releases/<int:pk>/withdraw/", views.withdraw, name="withdraw"),
     path("releases/<int:pk>/build/", views.retry_build, name="retry_build"),
     *[
@@ -23,5 +24,6 @@ api: list[URLPattern] = [  # under /api/v1/
     path(_release, calls.ReleaseDetail.as_view(), name="release"),
     path(f"{_release}approve/", calls.ReleaseApprove.as_view(), name="approve"),
     path(f"{_release}reject/", calls.ReleaseReject.as_view(), name="reject"),
+    path(f"{_release}comments/", calls.ReleaseComments.as_view(), name="comments"),
     path(f"{_release}withdraw/", calls.ReleaseWithdraw.as_view(), name="withdraw"),
 ]

@@ -5,6 +5,7 @@ from typing import Any
 from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import redirect
+from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_POST
 
@@ -15,12 +16,14 @@ from apps.core.web import PageRequest
 from apps.library.evidence import kind_of
 from apps.releases import selectors, services
 from apps.releases.attachments import FILES, open_file
+from apps.releases.evidence import checks_verdict, profile_verdict
 from apps.releases.forms import DecisionForm, ProposalForm
 from apps.releases.models import Release
 from apps.releases.policy import policy_of
 from apps.targets.selectors import endpoints
 
 CLOSED_SHOWN = 50
+COMMENT_LIMIT = 10_000
 
 
 @require_GET
@@ -79,6 +82,14 @@ def decide(request: PageRequest, project: str, pk: int, decision: str) -> HttpRe
 
 
 @require_POST
+def comment(request: PageRequest, project: str, pk: int) -> HttpResponse:
+    """Ask or answer before the decision."""
+    room, row = _find(request, project, pk)
+    services.comment(actor=request.actor, release=row, text=request.POST.get("text", "")[:COMMENT_LIMIT])
+    return redirect(f"{reverse('releases:release', args=[room.slug, pk])}#comments")
+
+
+@require_POST
 def withdraw(request: PageRequest, project: str, pk: int) -> HttpResponse:
     room, row = _find(request, project, pk)
     services.withdraw(actor=request.actor, release=row)
@@ -117,6 +128,10 @@ def _sheet(request: PageRequest, room: Project, row: Release, form: DecisionForm
         "release": row,
         "version": row.version,
         "checks": [(check, kind_of(check.key)) for check in row.version.checks.all()],
+        "verdicts": {"checks": checks_verdict(row.version.checks.all()), "profile": profile_verdict(row.version)},
+        "profile": row.version.profile,
+        "latency": row.version.profile.get("latency_ms") or {},
+        "comments": selectors.comments(request.actor, row),
         "policy": policy_of(row, request.actor),
         "form": form,
     }
@@ -130,6 +145,9 @@ def _chosen(request: PageRequest, room: Project) -> dict[str, Any]:
     if number.isdigit():
         ready = room.models.filter(name=model, versions__number=int(number))
         chosen["version"] = ready.values_list("versions", flat=True).first()
+    found = endpoints(request.actor, room)
     if name := request.GET.get("endpoint"):
-        chosen["endpoint"] = endpoints(request.actor, room).filter(name=name).first()
+        found = found.filter(name=name)
+    if len(only := found[:2]) == 1:
+        chosen["endpoint"] = only[0]
     return chosen

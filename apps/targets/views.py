@@ -142,14 +142,15 @@ def environment_edit(request: PageRequest, project: str, name: str) -> HttpRespo
         row.refresh_from_db()  # a model form has written onto it; the service compares with what is stored
         services.edit_environment(actor=request.actor, environment=row, **form.changes())
         messages.success(request, _("Saved."))
-        return redirect("targets:environments", project=room.slug)
+        return _back(request) or redirect("targets:environments", project=room.slug)
     context = {"project": room, "form": form, "title": row.name}
     return render_page(request, "targets/environment_edit.html", context, status=422 if form.errors else 200)
 
 
 def endpoint_new(request: PageRequest, project: str) -> HttpResponse:
     room = get_project(request.actor, project, "endpoint.create")
-    form = EndpointForm(request.POST or None, actor=request.actor, project=room)
+    asked = {"name": request.GET.get("name", "")}
+    form = EndpointForm(request.POST or None, actor=request.actor, project=room, initial=asked)
     if request.method == "POST" and form.is_valid():
         made = services.create_endpoint(actor=request.actor, project=room, **form.facts())
         messages.success(request, _("Made. It answers once a release is started here."))

@@ -114,6 +114,8 @@ def write_bodies(waiting: Release, deployment: Deployment) -> dict[str, dict[str
         "library_api:models": {"name": "new-model"},
         "releases:approve": decision,
         "releases:reject": decision,
+        "releases:comment": {"text": "Why now?"},
+        "releases_api:comments": {"text": "Why now?"},
         "releases_api:releases": proposal,
         "releases_api:approve": decision,
         "releases_api:reject": decision,

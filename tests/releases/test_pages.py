@@ -8,6 +8,8 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
+from apps.accounts.models import Membership
+from apps.library.models import Check
 from apps.releases import services as releases
 from apps.releases.models import Release
 from tests import world
@@ -43,6 +45,31 @@ def test_the_author_sees_why_she_cannot_decide(cast: Cast) -> None:
     text = as_(cast, "ada").get(page(cast, "release", own.pk)).content.decode()
     assert "Approve</button>" not in text
     assert "You proposed this release" in text
+
+
+def test_the_sheet_names_who_may_decide(cast: Cast, release: Release) -> None:
+    text = as_(cast, "vic").get(page(cast, "release", release.pk)).content.decode()
+    may_decide = text[text.index("May decide:") : text.index("Expires")]
+    assert ("Rhea" in may_decide, "Ada" in may_decide) == (True, True)
+    assert ("Dana" in may_decide, "Omar" in may_decide) == (False, False)
+    assert "Nobody else here can approve it" not in text
+
+
+def test_a_lone_administrator_is_led_to_inviting_and_to_the_policy(cast: Cast) -> None:
+    Membership.objects.exclude(user=cast.user("ada")).update(role="viewer")
+    own = releases.propose(actor=cast.actor("ada"), version=world.ready_version(cast), endpoint=world.endpoint(cast))
+    client = as_(cast, "ada")
+    text = client.get(page(cast, "release", own.pk)).content.decode()
+    assert reverse("accounts:members", args=[cast.project.slug]) in text
+    policy = reverse("targets:environment_edit", args=[cast.project.slug, "production"])
+    way = f"{policy}?next={page(cast, 'release', own.pk)}"
+    assert way in text
+    form = {"target": own.target_id, "approvals_required": 0, "starts_by_itself": "on", "approval_days": 7}
+    back = client.post(way, form).url
+    assert back == page(cast, "release", own.pk)
+    text = client.get(back).content.decode()
+    assert "This can no longer be approved" in text
+    assert f"{page(cast, 'propose')}?model=digits&amp;version=1&amp;endpoint=digits" in text
 
 
 def test_approving_on_the_page_approves_what_was_shown(cast: Cast, release: Release) -> None:
@@ -119,3 +146,20 @@ def test_the_list_takes_a_constant_number_of_queries(cast: Cast, django_assert_m
     with django_assert_max_num_queries(20):
         text = client.get(page(cast, "releases")).content.decode()
     assert text.count("for you") == 5
+
+
+def test_the_evidence_is_folded_under_its_verdict_and_open_where_something_is_wrong(cast: Cast) -> None:
+    profile = {"latency_ms": {"p50": 0.5, "p99": 2.0}, "model_memory_bytes": 3 << 20}
+    version = world.ready_version(cast, profile=profile)
+    for position, key in enumerate(("content", "safety")):
+        Check.objects.create(version=version, key=key, position=position, state="passed")
+    own = releases.propose(actor=cast.actor("dana"), version=version, endpoint=world.endpoint(cast))
+    text = as_(cast, "rhea").get(page(cast, "release", own.pk)).content.decode()
+    assert "2 of 2 passed" in text
+    assert "0.5 ms median, 2 ms p99" in text
+    assert "3.0\xa0MB" in text
+    assert '<details class="evidence">' in text
+    version.checks.filter(key="safety").update(state="warned")
+    text = as_(cast, "rhea").get(page(cast, "release", own.pk)).content.decode()
+    assert "1 of 2 passed; look at: Safety" in text
+    assert '<details class="evidence" open>' in text

@@ -11,6 +11,7 @@ from apps.core.jobs import Job
 from apps.library.models import ModelVersion
 from apps.releases import services as releases
 from apps.releases.models import Build, Release, Review
+from apps.targets.models import Endpoint, Environment
 from tests import world
 from tests.cast import Cast
 
@@ -153,3 +154,15 @@ def test_the_database_itself_keeps_four_eyes(cast: Cast) -> None:
     refused_by_database(lambda: rows.update(approvals_required=0))
     review = Review.objects.create(reviewer=cast.user("rhea"), **own)
     refused_by_database(lambda: Review.objects.filter(pk=review.pk).update(decision="reject"))
+
+
+def test_what_nobody_can_approve_any_more_is_superseded_by_the_next_proposal(cast: Cast) -> None:
+    stale = propose(cast)
+    with pytest.raises(StateConflict, match="waits for this endpoint already"):
+        releases.propose(actor=cast.actor("dana"), version=stale.version, endpoint=stale.endpoint)
+    Environment.objects.filter(pk=stale.endpoint.environment_id).update(approvals_required=0)
+    endpoint = Endpoint.objects.get(pk=stale.endpoint_id)
+    fresh = releases.propose(actor=cast.actor("dana"), version=stale.version, endpoint=endpoint)
+    stale.refresh_from_db()
+    assert (stale.state, fresh.state) == ("superseded", "approved")
+    assert actions() == ["release.proposed", "release.superseded", "release.proposed", "release.cleared"]

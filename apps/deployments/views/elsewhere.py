@@ -8,6 +8,7 @@ from apps.core.pages import render_page
 from apps.core.web import PageRequest
 from apps.deployments import obstacles, selectors
 from apps.deployments.timeline import is_moving, timeline, total_seconds
+from apps.library.comparison import diff
 from apps.library.selectors import get_model, get_version
 from apps.releases.attachments import tell
 from apps.releases.difference import differences
@@ -27,6 +28,7 @@ def release_change(request: PageRequest, project: str, pk: int) -> HttpResponse:
         "before": before,
         "old": old,
         "rows": differences(release.version, old),
+        "card_lines": list(diff(old.card, release.version.card)) if old else [],
         "is_past": release.deployments.exists(),
     }
     return render_page(request, "deployments/_change.html", context)
