@@ -20,13 +20,18 @@ class Up:
     """One start on its own data folder and ports; everything it prints is in ``lines``."""
 
     def __init__(
-        self, home: Path, *, web_port: int, gateway_port: int, settings: Mapping[str, str] | None = None
+        self,
+        home: Path,
+        *options: str,
+        web_port: int,
+        gateway_port: int,
+        settings: Mapping[str, str] | None = None,
     ) -> None:
         self.home, self.web_port, self.gateway_port = home, web_port, gateway_port
         self.lines: list[str] = []
         inherited = {name: value for name, value in os.environ.items() if not name.startswith(("SLIPWAY_", "DJANGO_"))}
         self.process = subprocess.Popen(
-            [sys.executable, str(ROOT / "manage.py"), "up"],
+            [sys.executable, str(ROOT / "manage.py"), "up", *options],
             cwd=home.parent,
             env=inherited
             | {
