@@ -149,6 +149,12 @@ class ApiKey(models.Model):
         return f"{self.name} ({self.prefix}_{self.key_id}_…{self.last4})"
 
     @property
+    def endpoints(self) -> list[str]:
+        """The endpoints that it may call by name; ``*`` names none."""
+        names = [scope.removeprefix("invoke:") for scope in self.scopes if scope.startswith("invoke:")]
+        return [name for name in names if name != "*"]
+
+    @property
     def state(self) -> str:
         """active, expiring (within ``EXPIRES_SOON``), expired, disabled or revoked."""
         now = timezone.now()

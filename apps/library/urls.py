@@ -14,6 +14,7 @@ pages: list[URLPattern] = [  # under /p/<project>/
     path("models/", views.models, name="models"),
     path("tag-models/", views.tag_models, name="tag_models"),
     path("upload/", views.upload, name="upload"),
+    path("use-sample/", views.use_sample, name="use_sample"),
     path("compare/", compare_views.compare, name="compare"),
     path("models/<slug:model>/", views.model, name="model"),
     path("models/<slug:model>/edit/", views.edit_model, name="edit_model"),

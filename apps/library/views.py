@@ -142,6 +142,13 @@ def _upload(request: PageRequest, room: Project) -> HttpResponse:
     return render_page(request, "library/upload.html", context, fragment="library/_upload_fields.html", status=status)
 
 
+@require_POST
+def use_sample(request: PageRequest, project: str) -> HttpResponse:
+    """Begin with the model that is offered to whoever has none at hand."""
+    room = get_project(request.actor, project, "version.upload")
+    return redirect(address_of(services.upload_sample(actor=request.actor, project=room)))
+
+
 @require_GET
 def model(request: PageRequest, project: str, model: str) -> HttpResponse:
     """One model and its versions."""

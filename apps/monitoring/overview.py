@@ -13,8 +13,9 @@ from apps.core.actors import Actor
 from apps.deployments.models import Deployment, Replica, Route
 from apps.deployments.selectors import state_word
 from apps.library.exceptions import exceptions_waiting_for
-from apps.library.models import MLModel, ModelVersion, SafetyException
+from apps.library.models import ModelVersion, SafetyException
 from apps.monitoring import sparklines
+from apps.monitoring.first_steps import FirstSteps, first_steps
 from apps.monitoring.models import Alert
 from apps.monitoring.selectors import open_alerts
 from apps.monitoring.series import Track, read_tracks, read_whole
@@ -99,7 +100,7 @@ class Overview:
     alerts: list[Alert]
     changes: list[Change]
     figures: Figures
-    has_models: bool
+    steps: FirstSteps | None
 
     @property
     def is_new(self) -> bool:
@@ -112,13 +113,14 @@ def overview(actor: Actor, project: Project, now: datetime | None = None) -> Ove
     now = now or timezone.now()
     alerts = list(open_alerts(actor, project))
     found = cards(project, alerts, now)
+    told = figures(project, found, now)
     return Overview(
         waiting=waiting(actor, project, alerts, now),
         cards=found,
         alerts=alerts,
         changes=changes(project),
-        figures=figures(project, found, now),
-        has_models=MLModel.objects.filter(project=project).exists(),
+        figures=told,
+        steps=None if told.requests else first_steps(project),
     )
 
 

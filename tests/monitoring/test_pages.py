@@ -8,6 +8,8 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
+from apps.accounts import services as accounts
+from apps.accounts.models import ApiKey, Membership
 from apps.monitoring import services
 from apps.monitoring.alerting import evaluate_rules
 from apps.monitoring.models import Alert, AlertRule, Channel, Delivery
@@ -63,9 +65,36 @@ def busy(cast: Cast, now: datetime) -> AlertRule:
 
 def test_a_new_project_is_shown_its_first_steps(page: Page) -> None:
     text = page("dana", "overview")
-    assert "Three steps to a live endpoint" in text
+    assert "Four steps to a live endpoint" in text
     assert "Upload your first model" in text
+    assert "Use the sample model" in text
     assert "Upload your first model" not in page("vic", "overview")
+
+
+def test_the_first_steps_lead_to_the_proposal_the_review_and_the_key(page: Page, cast: Cast, now: datetime) -> None:
+    version = world.ready_version(cast)
+    assert "Propose digits v1" in page("dana", "overview")
+    release = releases.propose(actor=cast.actor("dana"), version=version, endpoint=world.endpoint(cast))
+    assert reverse("releases:release", args=[SLUG, release.pk]) in page("dana", "overview")
+    deployment = serving(cast, live_at=now)
+    assert reverse("accounts:key_new", args=[SLUG]) + "?endpoint=digits" in page("ada", "overview")
+    key = accounts.issue_key(actor=cast.actor("ada"), project=cast.project, name="Mine", scopes=["invoke:digits"]).key
+    text = page("ada", "overview")
+    assert reverse("accounts:key_new", args=[SLUG]) not in text
+    assert reverse("deployments:endpoint_tab", args=[SLUG, deployment.endpoint.name, "code"]) in text
+    ApiKey.objects.filter(pk=key.pk).update(last_used_at=now)
+    assert "Four steps" not in page("ada", "overview")
+
+
+def test_the_first_steps_say_who_is_missing_where_nobody_can_approve(page: Page, cast: Cast) -> None:
+    releases.propose(actor=cast.actor("ada"), version=world.ready_version(cast), endpoint=world.endpoint(cast))
+    assert "Nobody else here can approve it" not in page("ada", "overview")
+    Membership.objects.filter(user=cast.user("rhea")).update(role="viewer")
+    text = page("ada", "overview")
+    assert "Nobody else here can approve it" in text
+    assert reverse("accounts:members", args=[SLUG]) in text
+    assert reverse("targets:environment_edit", args=[SLUG, "production"]) in text
+    assert "Ask an administrator to invite one" in page("dana", "overview")
 
 
 def test_the_overview_puts_the_unhealthy_endpoint_first(page: Page, cast: Cast, now: datetime) -> None:

@@ -27,7 +27,9 @@ def keys(request: PageRequest, project: str) -> HttpResponse:
 def key_new(request: PageRequest, project: str) -> HttpResponse:
     """Make a key and show it, this one time."""
     found = get_project(request.actor, project, "key.manage")
-    form = KeyForm(request.POST or None, initial={"scopes": ["read"]})
+    endpoint = request.GET.get("endpoint", "")  # a page that needs a key for one says so
+    initial = {"endpoints": endpoint} if endpoint else {"scopes": ["read"]}
+    form = KeyForm(request.POST or None, initial=initial)
     if request.method == "POST" and form.is_valid():
         with refusals_into(form):
             names = ("name", "scopes", "days", "rate_per_minute", "networks")

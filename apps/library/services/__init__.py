@@ -2,8 +2,8 @@
 
 ``catalogue`` names models, ``uploads`` receives bytes, ``versions`` makes versions of them and retires them, ``cards``
 keeps what is written about one, ``examinations`` writes down what the worker finds out about it, ``exceptions`` have a
-refused one opened all the same, ``deletions`` deletes one that nothing refers to, and ``artifacts`` collects bytes that
-nobody needs any more.
+refused one opened all the same, ``deletions`` deletes one that nothing refers to, ``artifacts`` collects bytes that
+nobody needs any more, and ``sample`` uploads a model for somebody who has none at hand.
 """
 
 from apps.library.services.artifacts import Unreferenced, collect, collect_unreferenced, find_unreferenced
@@ -24,6 +24,7 @@ from apps.library.services.exceptions import (
     reject_exception,
     revoke_exception,
 )
+from apps.library.services.sample import upload_sample
 from apps.library.services.uploads import (
     Checksum,
     ChecksumMismatch,
@@ -75,4 +76,5 @@ __all__ = [
     "revoke_exception",
     "store_file",
     "tag_models",
+    "upload_sample",
 ]
