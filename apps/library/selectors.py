@@ -175,10 +175,24 @@ def get_card_revision(version: ModelVersion, number: int) -> CardRevision:
     return found
 
 
-def find_versions(actor: Actor, model: MLModel, numbers: Iterable[int]) -> list[ModelVersion]:
-    """Those of the model's versions that have these numbers, the newest first."""
-    rows = ModelVersion.objects.visible_to(actor).filter(model=model, number__in=list(numbers))
-    return list(rows.select_related("model__project").defer(*HEAVY).order_by("-number"))
+def find_versions(actor: Actor, project: Project, names: Iterable[str]) -> QuerySet[ModelVersion]:
+    """Those of the project's versions that ``names`` name, as ``model/number``; of a model the newest first."""
+    wanted = Q(pk=None)
+    for model, _slash, number in (name.rpartition("/") for name in names):
+        if number.isdecimal() and len(number) < 10:
+            wanted |= Q(model__name=model, number=int(number))
+    return _by_model(ModelVersion.objects.visible_to(actor).filter(wanted, model__project=project))
+
+
+def find_usable_versions(actor: Actor, project: Project, models: Sequence[str]) -> QuerySet[ModelVersion]:
+    """The versions of these models that can be retired."""
+    usable = (ModelVersion.State.READY, ModelVersion.State.REFUSED)
+    rows = ModelVersion.objects.visible_to(actor).filter(model__project=project, model__name__in=models)
+    return _by_model(rows.filter(state__in=usable))
+
+
+def _by_model(rows: QuerySet[ModelVersion]) -> QuerySet[ModelVersion]:
+    return rows.select_related("model__project").defer(*HEAVY).order_by("model__name", "-number")
 
 
 def list_history(version: ModelVersion) -> QuerySet[Entry]:

@@ -1,7 +1,7 @@
 from django.urls import URLPattern, path
 
 from apps.library import api as calls
-from apps.library import card_views, compare_views, exception_views, tus, version_views, views
+from apps.library import bulk_views, card_views, compare_views, exception_views, tus, version_views, views
 from apps.library import exception_api as exceptions
 
 MODEL = "projects/<slug:project>/models/<slug:model>/"
@@ -12,13 +12,15 @@ _exception = "exceptions/<int:pk>/"
 _page = "models/<slug:model>/<int:number>/"
 pages: list[URLPattern] = [  # under /p/<project>/
     path("models/", views.models, name="models"),
-    path("tag-models/", views.tag_models, name="tag_models"),
+    path("tag-models/", bulk_views.tag_models, {"verb": "tag"}, name="tag_models"),
+    path("untag-models/", bulk_views.tag_models, {"verb": "untag"}, name="untag_models"),
+    path("retire-versions/", bulk_views.retire_versions, name="retire_versions"),
+    path("restore-versions/", bulk_views.restore_versions, name="restore_versions"),
     path("upload/", views.upload, name="upload"),
     path("use-sample/", views.use_sample, name="use_sample"),
     path("compare/", compare_views.compare, name="compare"),
     path("models/<slug:model>/", views.model, name="model"),
     path("models/<slug:model>/edit/", views.edit_model, name="edit_model"),
-    path("models/<slug:model>/retire/", views.retire_versions, name="retire_versions"),
     path(_page, version_views.version, name="version"),
     path(f"{_page}card/", card_views.edit_card, name="edit_card"),
     path(f"{_page}card/preview/", card_views.preview_card, name="preview_card"),

@@ -8,6 +8,7 @@ from typing import Any
 from django.contrib import messages
 from django.http import HttpResponse, HttpResponseBase
 from django.shortcuts import redirect
+from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, pgettext_lazy
 from django.views.decorators.http import require_GET, require_POST
@@ -16,6 +17,7 @@ from apps.accounts.models import Project
 from apps.accounts.selectors import get_project
 from apps.core.errors import Missing
 from apps.core.pages import render_page
+from apps.core.undo import say_done
 from apps.core.web import PageRequest
 from apps.library import selectors, services
 from apps.library.cards import render_card
@@ -67,7 +69,11 @@ def retire_version(request: PageRequest, project: str, model: str, number: int) 
     """Take a version out of use."""
     _room, row = _find(request, project, model, number)
     services.retire_version(actor=request.actor, version=row, note=request.POST.get("note", "")[:2000])
-    messages.success(request, _("%(version)s is retired. What runs already keeps running.") % {"version": row})
+    text = _("%(version)s is retired. What runs already keeps running.") % {"version": row}
+    if row.served_format:
+        say_done(request, text, undo=reverse("library:restore_version", args=[project, model, number]))
+    else:  # it never passed, so nothing brings it back
+        messages.success(request, text)
     return redirect(address_of(row))
 
 
@@ -76,7 +82,8 @@ def restore_version(request: PageRequest, project: str, model: str, number: int)
     """Bring a retired version back into use."""
     _room, row = _find(request, project, model, number)
     services.restore_version(actor=request.actor, version=row, note=request.POST.get("note", "")[:2000])
-    messages.success(request, _("%(version)s can be proposed again.") % {"version": row})
+    text = _("%(version)s can be proposed again.") % {"version": row}
+    say_done(request, text, undo=reverse("library:retire_version", args=[project, model, number]))
     return redirect(address_of(row))
 
 

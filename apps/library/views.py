@@ -7,7 +7,7 @@ from django.http import HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy, ngettext
+from django.utils.translation import gettext_lazy
 from django.views.decorators.csrf import csrf_exempt, csrf_protect
 from django.views.decorators.http import require_GET, require_POST
 from django_htmx.http import HttpResponseClientRedirect
@@ -23,11 +23,10 @@ from apps.core.pages import render_page
 from apps.core.web import PageRequest
 from apps.library import quota, selectors, services
 from apps.library.facets import NO, YES, Facet, ModelFilter
-from apps.library.forms import TASKS, ModelForm, TagForm, UploadForm
+from apps.library.forms import TASKS, ModelForm, UploadForm
 from apps.library.models import MLModel, ModelVersion
 
 PAGE_SIZE = 30
-MOST_TICKED = 200
 ORDERINGS = (
     ("", gettext_lazy("Best fit, latest change")),
     ("-updated", gettext_lazy("Latest change")),
@@ -82,42 +81,11 @@ def models(request: PageRequest, project: str) -> HttpResponse:
         "chosen": _chosen(request, wanted, tally.without),
         "orderings": ORDERINGS,
         "here": request.build_absolute_uri(_without(request, "cursor")),
+        "kept": request.GET.urlencode(),  # the forms carry it, so that one comes back to this very list
     }
     if not tally.count and not wanted.is_narrowed:
         context |= {"form": UploadForm(), **_upload_facts(request.actor, room)}
     return render_page(request, "library/models.html", context, fragment="library/_models.html")
-
-
-def retire_versions(request: PageRequest, project: str, model: str) -> HttpResponse:
-    """Several versions of a model out of use: first asked for, with a note, and then told one by one."""
-    room, row = _find_model(request, project, model)
-    request.actor.require("version.retire", room)
-    named = (request.POST or request.GET).getlist("version")[:PAGE_SIZE]
-    numbers = {int(name.rpartition("/")[2]) for name in named if name.rpartition("/")[2].isdecimal()}
-    versions = selectors.find_versions(request.actor, row, numbers)
-    if request.method == "POST":
-        note = request.POST.get("note", "")[:2000]
-        _tell_retired(request, versions, services.retire_each(actor=request.actor, versions=versions, note=note))
-        return redirect("library:model", project=room.slug, model=row.name)
-    return render_page(request, "library/versions_retire.html", {"project": room, "model": row, "versions": versions})
-
-
-@require_POST
-def tag_models(request: PageRequest, project: str) -> HttpResponse:
-    """One tag for the models that were ticked."""
-    room = get_project(request.actor, project, "model.edit")
-    named = request.POST.getlist("models")[:MOST_TICKED]
-    rows = selectors.list_models(request.actor, room).filter(name__in=named).select_related("project")
-    form = TagForm(request.POST, names=[row.name for row in rows])
-    if form.is_valid():
-        count, refused = services.tag_models(actor=request.actor, models=rows, tag=form.cleaned_data["tag"])
-        said = ngettext("%(count)d model has the tag now.", "%(count)d models have the tag now.", count)
-        messages.success(request, said % {"count": count})
-        for name, reason in refused.items():
-            messages.error(request, _("%(version)s stays: %(reason)s") % {"version": name, "reason": reason})
-    else:
-        messages.error(request, _("Tick at least one model, and write a tag without spaces."))
-    return redirect("library:models", project=room.slug)
 
 
 @csrf_exempt  # the token stands in the form, which is not read before it is measured
@@ -178,15 +146,6 @@ def edit_model(request: PageRequest, project: str, model: str) -> HttpResponse:
         return redirect("library:model", project=room.slug, model=row.name)
     context = {"project": room, "model": row, "form": form, "tasks": TASKS}
     return render_page(request, "library/model_edit.html", context, status=422 if form.is_bound else 200)
-
-
-def _tell_retired(request: PageRequest, versions: list[ModelVersion], refused: dict[ModelVersion, str]) -> None:
-    """How many are retired, and by name which are not, and why."""
-    if count := len(versions) - len(refused):
-        said = ngettext("%(count)d version is retired.", "%(count)d versions are retired.", count)
-        messages.success(request, said % {"count": count})
-    for version, reason in refused.items():
-        messages.error(request, _("%(version)s stays: %(reason)s") % {"version": version, "reason": reason})
 
 
 def address_of(version: ModelVersion) -> str:

@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import redirect
+from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_POST
@@ -13,6 +14,7 @@ from django.views.decorators.http import require_GET, require_POST
 from apps.accounts.selectors import get_project
 from apps.core.errors import Invalid
 from apps.core.pages import render_page
+from apps.core.undo import say_done
 from apps.core.web import PageRequest
 from apps.targets import selectors, services, trials
 from apps.targets.forms import FIELDS, EndpointForm, EnvironmentForm, TargetForm
@@ -112,6 +114,10 @@ def target_act(request: PageRequest, project: str, name: str, verb: str) -> Http
         messages.info(request, _("Looking at it; the lines below change in a moment."))
     else:
         services.edit_target(actor=request.actor, target=row, is_enabled=verb == "enable")
+        is_on = verb == "enable"
+        text = _("Models can be started on %(target)s again.") if is_on else _("Nothing new is started on %(target)s.")
+        inverse = reverse("targets:target_disable" if is_on else "targets:target_enable", args=[room.slug, name])
+        say_done(request, text % {"target": row}, undo=inverse)
     return redirect("targets:target", project=room.slug, name=name)
 
 

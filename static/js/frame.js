@@ -4,6 +4,7 @@
 (() => {
   const body = document.body;
   const TOAST_MS = 6000;
+  const UNDO_MS = 20000; // a toast with a way back leaves time to read, think and reach it
 
   /* One listener for all clicks: things that arrive later need no wiring. */
   const CLICKS = {
@@ -103,8 +104,13 @@
   function armToasts() {
     for (const toast of document.querySelectorAll("#toasts .tone-ok:not([data-armed])")) {
       toast.dataset.armed = "";
-      setTimeout(() => dismiss(toast), TOAST_MS);
+      leaveAfter(toast, toast.querySelector("form") ? UNDO_MS : TOAST_MS);
     }
+  }
+
+  /* Not while it is pointed at or holds the focus */
+  function leaveAfter(toast, wait) {
+    setTimeout(() => (toast.matches(":hover, :focus-within") ? leaveAfter(toast, TOAST_MS) : dismiss(toast)), wait);
   }
 
   function showProblem(text) {

@@ -102,13 +102,19 @@ def test_many_are_retired_together_and_who_stays_is_named(
         upload_version()
         ModelVersion.objects.filter(number=number).update(state="ready" if number < 3 else "examining")
     client = browser("dana")
-    address = f"{BASE}/models/digits/retire/"
+    address = f"{BASE}/retire-versions/"
     asked = page(client, f"{address}?version=digits/1&version=digits/2&version=digits/3&version=x&version=digits/77")
     assert "Retire 3 versions" in asked
-    answer = client.post(address, {"version": ["digits/1", "digits/2", "digits/3"], "note": "Old."})
+    answer = client.post(address, {"version": ["digits/1", "digits/2", "digits/3"], "note": "Old.", "sure": "yes"})
+    assert answer.url == f"{BASE}/models/digits/"
     told = [str(message) for message in get_messages(answer.wsgi_request)]
     assert told[0] == "2 versions are retired."
     assert told[1].startswith("digits v3 stays:")
     entries = Entry.objects.filter(action="version.retired")
     assert {(entry.object_label, entry.reason) for entry in entries} == {("digits v1", "Old."), ("digits v2", "Old.")}
+    ModelVersion.objects.filter(number=1).update(state="ready")
+    of_model = client.post(f"{address}?search=dig", {"models": ["digits", "unknown"]}).content.decode()
+    assert 'value="digits/1"' in of_model
+    assert 'value="digits/2"' not in of_model
+    assert f"{address}?search=dig" in of_model
     assert browser("vic").post(address, {"version": ["digits/3"]}).status_code == 403

@@ -6,6 +6,7 @@ from typing import Any
 
 import structlog
 from django import template
+from django.contrib.messages.storage.base import Message
 from django.forms import BoundField, CheckboxInput, CheckboxSelectMultiple, RadioSelect, Select
 from django.forms.boundfield import BoundWidget
 from django.urls import NoReverseMatch, reverse
@@ -18,6 +19,7 @@ from lucide.templatetags.lucide import lucide as draw_icon
 from apps.core.actors import Actor
 from apps.core.looks import Look, look_of
 from apps.core.messages import say as say_message
+from apps.core.undo import undo_of as find_undo
 
 register = template.Library()
 
@@ -37,6 +39,12 @@ def short(digest: str) -> str:
 @register.simple_tag
 def may(actor: Actor, permission: str, project: Any = None) -> bool:
     return actor.may(permission, project)
+
+
+@register.simple_tag
+def undo_of(message: Message) -> dict[str, Any] | None:
+    """The way back that a toast offers, if any; see ``apps.core.undo``."""
+    return find_undo(message)
 
 
 @register.simple_tag

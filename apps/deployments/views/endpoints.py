@@ -14,6 +14,7 @@ from apps.accounts.models import Project
 from apps.accounts.selectors import get_project
 from apps.core.errors import Invalid
 from apps.core.pages import render_page
+from apps.core.undo import say_done
 from apps.core.web import PageRequest
 from apps.deployments import selectors, services
 from apps.deployments.forms import RollBackForm, TrafficForm
@@ -75,8 +76,10 @@ def set_traffic(request: PageRequest, project: str, endpoint: str) -> HttpRespon
     room, row = find_endpoint(request, project, endpoint)
     running = selectors.running(row)
     form = TrafficForm(request.POST, deployments=running, shares={})
+    before = {route.deployment_id: route.weight for route in selectors.routes(row)}
     services.set_traffic(actor=request.actor, endpoint=row, weights=form.weights())
-    messages.success(request, _("The traffic is split as you said."))
+    fields = [(f"weight_{one.pk}", before.get(one.pk, 0)) for one in running]
+    say_done(request, _("The traffic is split as you said."), undo=request.path, fields=fields)
     return redirect("deployments:endpoint", project=room.slug, endpoint=row.name)
 
 

@@ -8,7 +8,7 @@ nobody needs any more, and ``sample`` uploads a model for somebody who has none 
 
 from apps.library.services.artifacts import Unreferenced, collect, collect_unreferenced, find_unreferenced
 from apps.library.services.cards import edit_card
-from apps.library.services.catalogue import create_model, edit_model, tag_models
+from apps.library.services.catalogue import create_model, edit_model, tag_models, untag_models
 from apps.library.services.deletions import delete_version
 from apps.library.services.examinations import (
     begin_examination,
@@ -38,6 +38,7 @@ from apps.library.services.uploads import (
 from apps.library.services.versions import (
     create_named_version,
     create_version,
+    restore_each,
     restore_version,
     retire_each,
     retire_version,
@@ -70,11 +71,13 @@ __all__ = [
     "receive",
     "record_check",
     "reject_exception",
+    "restore_each",
     "restore_version",
     "retire_each",
     "retire_version",
     "revoke_exception",
     "store_file",
     "tag_models",
+    "untag_models",
     "upload_sample",
 ]

@@ -1,6 +1,6 @@
 """Models: their names, and what people say about them."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from django.db import transaction
@@ -67,18 +67,26 @@ def edit_model(
     return model
 
 
-def tag_models(*, actor: Actor, models: Iterable[MLModel], tag: str) -> tuple[int, dict[str, str]]:
+def tag_models(*, actor: Actor, models: Iterable[MLModel], tag: str) -> tuple[list[str], dict[str, str]]:
     """Put one tag on each of these models, each on its own and with an audit entry of its own.
 
-    Returns how many got it that did not have it yet, and by name why the others could not.
+    Returns the names of those that got it and did not have it yet, and by name why the others could not.
     """
-    count, refused = 0, {}
-    for model in models:
-        if tag in model.tags:
-            continue
+    return _set_tags(actor, {model: [*model.tags, tag] for model in models if tag not in model.tags})
+
+
+def untag_models(*, actor: Actor, models: Iterable[MLModel], tag: str) -> tuple[list[str], dict[str, str]]:
+    """Take one tag off each of these models, as ``tag_models`` puts it on."""
+    without = {model: [one for one in model.tags if one != tag] for model in models if tag in model.tags}
+    return _set_tags(actor, without)
+
+
+def _set_tags(actor: Actor, wanted: Mapping[MLModel, list[str]]) -> tuple[list[str], dict[str, str]]:
+    changed, refused = [], {}
+    for model, tags in wanted.items():
         try:
-            edit_model(actor=actor, model=model, tags=[*model.tags, tag])
-            count += 1
+            edit_model(actor=actor, model=model, tags=tags)
+            changed.append(model.name)
         except (NotAllowed, Invalid) as error:
             refused[model.name] = str(error.message)
-    return count, refused
+    return changed, refused

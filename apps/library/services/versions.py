@@ -1,7 +1,7 @@
 """Versions: made of uploaded files, never changed, retired when nobody should use them any more."""
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from django.db import transaction
@@ -109,10 +109,19 @@ def retire_version(*, actor: Actor, version: ModelVersion, note: str = "") -> Mo
 
 def retire_each(*, actor: Actor, versions: Iterable[ModelVersion], note: str = "") -> dict[ModelVersion, str]:
     """Take each of these out of use on its own; returns those that could not be, each with the reason."""
+    return _each(versions, lambda version: retire_version(actor=actor, version=version, note=note))
+
+
+def restore_each(*, actor: Actor, versions: Iterable[ModelVersion]) -> dict[ModelVersion, str]:
+    """Bring each of these back into use on its own; returns those that could not be, each with the reason."""
+    return _each(versions, lambda version: restore_version(actor=actor, version=version))
+
+
+def _each(versions: Iterable[ModelVersion], act: Callable[[ModelVersion], object]) -> dict[ModelVersion, str]:
     refused: dict[ModelVersion, str] = {}
     for version in versions:
         try:
-            retire_version(actor=actor, version=version, note=note)
+            act(version)
         except (NotAllowed, StateConflict) as error:
             refused[version] = str(error.message)
     return refused

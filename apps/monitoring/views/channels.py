@@ -9,6 +9,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from apps.accounts.selectors import get_project
 from apps.core.pages import render_page
+from apps.core.undo import say_done
 from apps.core.web import PageRequest
 from apps.monitoring import selectors, services
 from apps.monitoring.forms import ChannelForm
@@ -64,10 +65,13 @@ def channel_test(request: PageRequest, project: str, pk: int) -> HttpResponse:
 
 @require_POST
 def channel_toggle(request: PageRequest, project: str, pk: int) -> HttpResponse:
-    """Stop telling over a channel, or begin again."""
+    """Stop telling over a channel, or begin again: as ``to`` says, else the other of what it is."""
     room = get_project(request.actor, project, "monitoring.view")
     found = selectors.get_channel(request.actor, room, pk)
-    services.change_channel(actor=request.actor, channel=found, is_enabled=not found.is_enabled)
+    is_on = {"on": True, "off": False}.get(request.POST.get("to", ""), not found.is_enabled)
+    services.change_channel(actor=request.actor, channel=found, is_enabled=is_on)
+    text = _("“%(name)s” is told again.") if is_on else _("“%(name)s” is told nothing until it is switched on.")
+    say_done(request, text % {"name": found.name}, undo=request.path, fields=[("to", "off" if is_on else "on")])
     return redirect("monitoring:channel", project=room.slug, pk=pk)
 
 
