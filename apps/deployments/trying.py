@@ -5,7 +5,7 @@ It goes past the gateway, so it is not metered and needs no key; the person need
 
 import http.client
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from time import perf_counter
 from typing import Any
 
@@ -14,8 +14,10 @@ from django.utils.translation import gettext as _
 from apps.core.actors import Actor
 from apps.core.errors import Invalid, StateConflict, Unavailable
 from apps.deployments.credentials import open_secret
-from apps.deployments.models import Replica
-from apps.deployments.selectors import live
+from apps.deployments.golden import Gap, compare_answer
+from apps.deployments.models import Deployment, Replica
+from apps.deployments.selectors import live, running_for
+from apps.library.models import ModelVersion
 from apps.targets.models import Endpoint
 
 TIMEOUT_SECONDS = 30.0
@@ -36,10 +38,45 @@ class Answer:
         return json.dumps(self.body, indent=2, ensure_ascii=False) if not isinstance(self.body, str) else self.body
 
 
+@dataclass(frozen=True)
+class Run:
+    """The golden sample at one deployment: the answer and its gaps, or the problem why there is none."""
+
+    deployment: Deployment
+    answer: Answer | None = None
+    gaps: list[Gap] = field(default_factory=list)
+    problem: str = ""
+
+    @property
+    def is_same(self) -> bool:
+        return bool(self.answer and self.answer.status == 200 and all(gap.is_same for gap in self.gaps))
+
+
 def try_endpoint(*, actor: Actor, endpoint: Endpoint, request: dict[str, Any]) -> Answer:
     """Send an inference request (``{"inputs": […]}``) to a healthy replica of what is live."""
     actor.require("endpoint.invoke", endpoint.project)
-    deployment = live(endpoint)
+    return _ask(live(endpoint), request)
+
+
+def run_golden(*, actor: Actor, version: ModelVersion) -> list[Run]:
+    """Send a version's golden request wherever it runs, and set each answer beside the stored one."""
+    actor.require("endpoint.invoke", version.project)
+    deployments = running_for(version.project, version.model.name, version.number)
+    if not deployments or not version.golden.get("request"):
+        raise StateConflict(_("%(version)s runs nowhere now, or has no golden sample.") % {"version": version})
+    return [_run(deployment, version) for deployment in deployments]
+
+
+def _run(deployment: Deployment, version: ModelVersion) -> Run:
+    try:
+        answer = _ask(deployment, version.golden["request"])
+    except (StateConflict, Unavailable) as error:
+        return Run(deployment, problem=str(error.message))
+    return Run(deployment, answer, compare_answer(version.golden.get("response") or {}, answer.body))
+
+
+def _ask(deployment: Deployment | None, request: dict[str, Any]) -> Answer:
+    """What one of the deployment's healthy replicas says."""
     running = deployment.replica_set.filter(state=Replica.State.RUNNING) if deployment else Replica.objects.none()
     replica = running.order_by("?").first()
     if deployment is None or replica is None:

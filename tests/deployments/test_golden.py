@@ -1,6 +1,7 @@
 """Before a replica gets traffic it is asked its golden sample; one that answers differently never gets any."""
 
 import json
+import re
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -8,8 +9,11 @@ from functools import partial
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
+from django.test import Client
+from django.urls import reverse
 
 from apps.deployments import services as deployments
+from apps.deployments.golden import compare_answer
 from apps.deployments.models import Deployment, Route
 from apps.deployments.timeline import timeline
 from apps.releases.models import Release
@@ -101,3 +105,58 @@ def test_a_live_deployment_takes_no_restarted_replica_that_answers_differently(
     answering.score = 0.5
     look(started, after=70, times=3)
     assert started.phase == "running"
+
+
+def test_the_page_of_a_version_runs_its_golden_sample_where_it_runs(
+    cast: Cast, answering: Answering, started: Deployment, look: Look
+) -> None:
+    look(started, times=3)
+    version = started.release.version
+    client = Client()
+    client.force_login(cast.user("dana"), backend="allauth.account.auth_backends.AuthenticationBackend")
+    place = [cast.project.slug, version.model.name, version.number]
+    assert (
+        "Run the golden sample" in client.get(reverse("deployments:running_for_version", args=place)).content.decode()
+    )
+    answering.score = 0.50001
+    text = client.post(reverse("deployments:run_golden", args=place)).content.decode()
+    assert "The same as when it was examined" in text
+    assert "at most 1e-05 apart" in text
+    answering.score = 0.75
+    text = client.post(reverse("deployments:run_golden", args=place)).content.decode()
+    assert "Differs from what was stored" in text
+    assert "at most 0.25 apart" in text
+
+
+def test_a_version_that_runs_nowhere_says_so_instead(cast: Cast) -> None:
+    version = world.ready_version(cast, golden=GOLDEN)
+    client = Client()
+    client.force_login(cast.user("dana"), backend="allauth.account.auth_backends.AuthenticationBackend")
+    place = [cast.project.slug, version.model.name, version.number]
+    text = client.get(reverse("deployments:running_for_version", args=place)).content.decode()
+    assert "Propose a release of it first" in text
+    assert re.search(r"<button[^>]* disabled>", text)
+    assert client.post(reverse("deployments:run_golden", args=place)).status_code == 409
+
+
+@pytest.mark.parametrize(
+    ("data", "shape", "worst", "is_same"),
+    [
+        ([0.5, 1.0], [2], 0.0, True),
+        ([[0.5], [1.00005]], [2], 0.00005, True),
+        ([0.5, 1.1], [2], 0.1, False),
+        ([0.5], [2], float("inf"), False),
+        ([0.5, "1"], [2], float("inf"), False),
+        ([0.5, 1.0], [2, 1], float("inf"), False),
+    ],
+)
+def test_an_answer_is_set_beside_the_stored_one(data: list, shape: list, worst: float, is_same: bool) -> None:
+    stored = {"outputs": [{"name": "score", "shape": [2], "data": [0.5, 1.0]}]}
+    (gap,) = compare_answer(stored, {"outputs": [{"name": "score", "shape": shape, "data": data}]})
+    assert gap.worst == pytest.approx(worst)
+    assert gap.is_same == is_same
+
+
+def test_an_answer_without_the_output_is_not_the_same() -> None:
+    (gap,) = compare_answer(GOLDEN["response"], {"error": "no"})
+    assert (gap.is_same, gap.is_measured) == (False, False)

@@ -7,12 +7,15 @@ from django.http import HttpResponse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
+from apps.accounts.selectors import get_project
 from apps.core.errors import Invalid
 from apps.core.pages import render_page
 from apps.core.web import PageRequest
 from apps.deployments import selectors
 from apps.deployments.trying import request_from, try_endpoint
+from apps.deployments.trying import run_golden as run_sample
 from apps.deployments.views.shared import find_endpoint
+from apps.library.selectors import get_version
 
 
 @require_POST
@@ -25,6 +28,15 @@ def try_it(request: PageRequest, project: str, endpoint: str) -> HttpResponse:
     labels = deployment.release.version.class_labels if deployment else []
     context = {"project": room, "endpoint": row, "answer": answer, "likely": likely(answer.body, labels)}
     return render_page(request, "deployments/_answer.html", context)
+
+
+@require_POST
+def run_golden(request: PageRequest, project: str, model: str, number: int) -> HttpResponse:
+    """Send a version's golden sample wherever it runs, and show how far the answers are from the stored one."""
+    room = get_project(request.actor, project, "endpoint.invoke")
+    version = get_version(request.actor, room, model, number)
+    runs = run_sample(actor=request.actor, version=version)
+    return render_page(request, "deployments/_golden.html", {"project": room, "version": version, "runs": runs})
 
 
 def _posted_request(request: PageRequest, signature: dict[str, Any]) -> dict[str, Any]:
