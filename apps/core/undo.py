@@ -7,12 +7,11 @@ from typing import Any
 from django.contrib import messages
 from django.contrib.messages.storage.base import Message
 from django.http import HttpRequest
-from django.utils.functional import Promise
 
 Fields = Iterable[tuple[str, Any]]
 
 
-def say_done(request: HttpRequest, text: str | Promise, *, undo: str, fields: Fields = ()) -> None:
+def say_done(request: HttpRequest, text: str, *, undo: str, fields: Fields = ()) -> None:
     """Say what was done, with a button that posts ``fields`` to the address ``undo``."""
     way = {"action": undo, "fields": [[name, str(value)] for name, value in fields]}
     messages.success(request, text, extra_tags=json.dumps(way))

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from django.db.models import Count, Max, Prefetch, Q, QuerySet
+from django.db.models import Count, Max, OuterRef, Prefetch, Q, QuerySet, Subquery
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -13,6 +13,7 @@ from apps.accounts.models import Project
 from apps.core.actors import Actor
 from apps.core.errors import Missing
 from apps.deployments.models import Deployment, Replica, Route
+from apps.library.models import ModelVersion
 from apps.releases.models import Build, Release
 from apps.targets.models import Endpoint, Target
 from apps.targets.selectors import endpoints
@@ -139,6 +140,13 @@ def history(endpoint: Endpoint, limit: int = 100) -> QuerySet[Deployment]:
     """Everything that ever ran here, newest first."""
     related = ("release__version__model", "started_by", "target")
     return Deployment.objects.filter(endpoint=endpoint).select_related(*related).order_by("-pk")[:limit]
+
+
+def served_by(actor: Actor, version: ModelVersion) -> list[Endpoint]:
+    """The endpoints where a version ran or runs; ``phase`` is how its newest deployment there stands."""
+    newest = Deployment.objects.filter(release__version=version, endpoint=OuterRef("pk")).order_by("-pk")
+    rows = Endpoint.objects.visible_to(actor).annotate(phase=Subquery(newest.values("phase")[:1]))
+    return list(rows.filter(phase__isnull=False).select_related("environment").order_by("name"))
 
 
 def running_for(project: Project, model: str, number: int | None = None) -> QuerySet[Deployment]:

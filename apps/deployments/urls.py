@@ -24,6 +24,7 @@ pages: list[URLPattern] = [  # under /p/<project>/
     path("running-models/", elsewhere.running_now, name="running_now"),
     path("models/<slug:model>/running/", elsewhere.running_for_model, name="running_for_model"),
     path("models/<slug:model>/<int:number>/run-golden/", trying.run_golden, name="run_golden"),
+    path("models/<slug:model>/<int:number>/lineage/", elsewhere.lineage, name="lineage"),
     path("models/<slug:model>/<int:number>/running/", elsewhere.running_for_version, name="running_for_version"),
 ]
 _deployment = "projects/<slug:project>/deployments/<int:pk>/"

@@ -9,7 +9,7 @@ from django.utils.translation import gettext_lazy as _
 
 from apps.core.errors import Invalid
 from apps.library.companions import check_example
-from apps.library.names import check_model_name, check_tags
+from apps.library.names import MODEL_PATTERN, check_model_name, check_tags
 
 TASKS = (
     "classification",
@@ -43,7 +43,15 @@ class UploadForm(forms.Form):
         label=_("Model"),
         max_length=64,
         help_text=_("An existing one gets a new version; a new name makes a new model."),
-        widget=forms.TextInput({"list": "known-models", "autocomplete": "off", "spellcheck": "false"}),
+        widget=forms.TextInput(
+            {
+                "list": "known-models",
+                "autocomplete": "off",
+                "spellcheck": "false",
+                "pattern": MODEL_PATTERN,
+                "title": _("Small letters, digits, hyphens and underscores; the first is a letter or a digit."),
+            }
+        ),
     )
     description = forms.CharField(
         label=_("What is new in this version?"),

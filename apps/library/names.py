@@ -12,7 +12,8 @@ MAX_LENGTH = 255
 MAX_TAGS = 20
 
 _PART = re.compile(r"[A-Za-z0-9._-]{1,128}")
-_MODEL = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
+MODEL_PATTERN = r"[a-z0-9][a-z0-9_\-]{0,63}"  # browsers check it too, and want the hyphen escaped
+_MODEL = re.compile(MODEL_PATTERN)
 _TAG = re.compile(r"[^\W_][\w.:/-]{0,39}")
 
 

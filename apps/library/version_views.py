@@ -16,6 +16,7 @@ from django.views.decorators.http import require_GET, require_POST
 from apps.accounts.models import Project
 from apps.accounts.selectors import get_project
 from apps.core.errors import Missing
+from apps.core.keyset import cut
 from apps.core.pages import render_page
 from apps.core.undo import say_done
 from apps.core.web import PageRequest
@@ -29,10 +30,11 @@ from apps.library.evidence import kind_of
 from apps.library.lineage import draw_lineage
 from apps.library.metadata import read_metadata
 from apps.library.models import ModelVersion
+from apps.library.tree import as_tree
 from apps.library.views import address_of
 
 MOVING = (ModelVersion.State.UPLOADED, ModelVersion.State.EXAMINING)
-HISTORY_LENGTH = 100
+HISTORY_LENGTH = 50
 _PLAIN_LIST = re.compile(r"\[\n[^\[\]{}]*\]")  # no raw newline stands inside a JSON string
 TABS = {
     "checks": gettext_lazy("Checks"),
@@ -51,7 +53,9 @@ def version(request: PageRequest, project: str, model: str, number: int, tab: st
     room, row = _find(request, project, model, number)
     if tab not in TABS:
         raise Missing(_("There is no such tab."))
-    context = {**_head(room, row), "tab": tab, "tabs": TABS.items(), **FACTS[tab](row)}
+    context = {**_head(room, row), "tab": tab, "tabs": TABS.items(), **(FACTS[tab](row) if tab in FACTS else {})}
+    if tab == "history":
+        context["page"] = cut(selectors.list_history(row), request.GET.get("cursor", ""), HISTORY_LENGTH)
     if tab == "card" and request.GET.get("revision", "").isdecimal():
         context |= _revision(row, int(request.GET["revision"][:6]))
     return render_page(request, f"library/version_{tab}.html", context)
@@ -156,15 +160,11 @@ def _revision(version: ModelVersion, number: int) -> dict[str, Any]:
 
 
 def _files(version: ModelVersion) -> dict[str, Any]:
-    return {"files": selectors.list_files(version), "check_command": check_command(version)}
+    return {"rows": as_tree(selectors.list_files(version)), "check_command": check_command(version)}
 
 
 def _lineage(version: ModelVersion) -> dict[str, Any]:
     return {"columns": draw_lineage(selectors.load_evidence(version))}
-
-
-def _history(version: ModelVersion) -> dict[str, Any]:
-    return {"entries": selectors.list_history(version)[:HISTORY_LENGTH]}
 
 
 FACTS: dict[str, Callable[[ModelVersion], dict[str, Any]]] = {
@@ -174,7 +174,6 @@ FACTS: dict[str, Callable[[ModelVersion], dict[str, Any]]] = {
     "card": _card,
     "files": _files,
     "lineage": _lineage,
-    "history": _history,
 }
 
 

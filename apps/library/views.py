@@ -52,6 +52,8 @@ UPLOAD_WORDS = {  # what upload.js says
     "unfinished": gettext_lazy("Not finished last time: {name}, {come}. Add the same file again to go on."),
     "send": gettext_lazy("Create version"),
     "sendLater": gettext_lazy("Creates the version when all is in"),
+    "known": gettext_lazy("There is a model of this name: it gets a new version."),
+    "unknown": gettext_lazy("A new model of this name is made."),
     "failed": gettext_lazy("The server did not take this file."),
     "failedFirst": gettext_lazy("Remove what could not be uploaded, or add it again."),
 }

@@ -11,6 +11,7 @@ from django.views.decorators.http import require_GET, require_POST
 
 from apps.accounts.models import Project
 from apps.accounts.selectors import get_project
+from apps.core.keyset import cut
 from apps.core.pages import render_page
 from apps.core.web import PageRequest
 from apps.library.evidence import kind_of
@@ -22,20 +23,28 @@ from apps.releases.models import Release
 from apps.releases.policy import policy_of
 from apps.targets.selectors import endpoints
 
-CLOSED_SHOWN = 50
+GROUPS = {
+    "waiting": (Release.State.IN_REVIEW,),
+    "approved": (Release.State.APPROVED,),
+    "closed": (Release.State.REJECTED, Release.State.WITHDRAWN, Release.State.EXPIRED, Release.State.SUPERSEDED),
+}
+GROUP_SIZE, PAGE_SIZE = 20, 50
 COMMENT_LIMIT = 10_000
 
 
 @require_GET
 def releases(request: PageRequest, project: str) -> HttpResponse:
-    """What waits, what was approved and what is closed."""
+    """What waits, what was approved and what is closed: the newest of each, or one of the groups page by page."""
     room = get_project(request.actor, project, "release.view")
     rows = selectors.releases(request.actor, room)
+    chosen = request.GET.get("group", "")
+    groups = {chosen: GROUPS[chosen]} if chosen in GROUPS else GROUPS
+    size = PAGE_SIZE if chosen in GROUPS else GROUP_SIZE
+    cursor = request.GET.get("cursor", "") if chosen in GROUPS else ""
     context = {
         "project": room,
-        "waiting": list(rows.filter(state=Release.State.IN_REVIEW)),
-        "approved": list(rows.filter(state=Release.State.APPROVED)[:CLOSED_SHOWN]),
-        "closed": list(rows.exclude(state__in=["in_review", "approved"])[:CLOSED_SHOWN]),
+        "groups": {name: cut(rows.filter(state__in=states), cursor, size) for name, states in groups.items()},
+        "is_whole": chosen in GROUPS,
         "mine": set(selectors.waiting_for(request.actor).filter(project=room).values_list("pk", flat=True)),
     }
     return render_page(request, "releases/releases.html", context, fragment="releases/_releases.html")

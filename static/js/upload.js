@@ -26,6 +26,8 @@ function start(form) {
       input.value = "";
     });
   }
+  form.addEventListener("input", (event) => event.target.name === "model" && tellStanding());
+  tellStanding();
   wireDropZone(form.querySelector("[data-drop]"), add);
   offerUnfinished(form, place);
   for (const event of ["online", "visibilitychange"]) {
@@ -105,6 +107,15 @@ function start(form) {
     const base = files[0].name.split("/")[0].replace(/(\.[A-Za-z0-9]{1,8}){1,2}$/, "");
     const guess = base.toLowerCase().replace(/[-_.]v\d+(\.\d+)*$/, "").replace(/[^a-z0-9_-]+/g, "-").replace(/^[-_]+|[-_]+$/g, "");
     field.value = field.dataset.guess = guess.slice(0, 64);
+    tellStanding();
+  }
+
+  /* Before anything is made: whether this name is a model's already, or none that a model can have */
+  function tellStanding() {
+    const field = form.elements.model;
+    const isKnown = [...document.getElementById("known-models").options].some((option) => option.value === field.value);
+    const said = field.validity.patternMismatch ? field.title : isKnown ? words.known : words.unknown;
+    form.querySelector("[data-standing]").textContent = field.value ? said : "";
   }
 }
 

@@ -143,6 +143,20 @@ def test_the_review_sheet_compares_with_what_runs(
     assert "digits v2" in text
 
 
+def test_the_lineage_goes_on_with_releases_and_endpoints(
+    cast: Cast, omar: Client, endpoint: Endpoint, built: Built, look: Look
+) -> None:
+    release = built()
+    address = page("lineage", "digits", release.version.number)
+    text = omar.get(address).content.decode()
+    assert reverse("releases:release", args=["digits-team", release.pk]) in text
+    assert "Runs nowhere now." in text
+    look(deployments.start_release(actor=cast.actor("omar"), release=release), times=3)
+    text = omar.get(address).content.decode()
+    assert page("endpoint", "digits") in text
+    assert "running" in text
+
+
 def test_the_model_list_asks_once_where_its_models_run(
     cast: Cast, omar: Client, endpoint: Endpoint, built: Built, look: Look, django_assert_max_num_queries
 ) -> None:

@@ -7,9 +7,11 @@ from typing import Any
 import pytest
 from django.contrib.messages import get_messages
 from django.core.files.uploadedfile import SimpleUploadedFile
+from django.db import transaction
 from django.test import Client
 
 from apps.audit.models import Entry
+from apps.audit.services import record
 from apps.core.search import find
 from apps.library import services as library
 from apps.library.cards import render_card
@@ -240,6 +242,35 @@ def test_the_tabs_tell_what_was_found(browser: Browser, upload_version: Make, ac
         assert words in lineage
     answer = client.get(f"{BASE}/models/digits/1/download/?file=model.onnx")
     assert b"".join(answer.streaming_content) == ONNX  # type: ignore[attr-defined]
+
+
+def test_files_stand_in_their_folders(browser: Browser, upload_version: Make) -> None:
+    names = ("saved_model.pb", "variables/deep/index", "variables/data", "assets/words.txt")
+    upload_version({name: ONNX + name.encode() for name in names})
+    text = page(browser("vic"), f"{BASE}/models/digits/1/tab/files/")
+    rows = re.findall(r'file-name depth-(\d)">.*?</svg>\s*([^<]+?)\s*<', text, re.DOTALL)
+    assert rows == [
+        ("0", "assets/"),
+        ("1", "words.txt"),
+        ("0", "variables/"),
+        ("1", "deep/"),
+        ("2", "index"),
+        ("1", "data"),
+        ("0", "saved_model.pb"),
+    ]
+
+
+def test_a_long_history_comes_page_by_page(browser: Browser, accepted: ModelVersion, cast: Cast) -> None:
+    with transaction.atomic():
+        for _ in range(60):
+            record(cast.actor("dana"), "version.card_edited", accepted)
+    client, address = browser("vic"), f"{BASE}/models/digits/1/tab/history/"
+    first = page(client, address)
+    assert first.count("Card edited") == 50
+    onward = re.search(r'rel="next" href="([^"]+)"', first)
+    assert onward is not None
+    rest = page(client, address + onward[1])
+    assert (rest.count("Card edited"), "Uploaded" in rest) == (10, True)
 
 
 def test_what_people_write_is_only_text(browser: Browser, cast: Cast, upload_version: Make) -> None:

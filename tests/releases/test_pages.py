@@ -1,6 +1,8 @@
 """The release pages: what a reviewer sees, and what the page does not let through."""
 
+import re
 from datetime import timedelta
+from html import unescape
 
 import pytest
 import time_machine
@@ -11,6 +13,7 @@ from django.utils import timezone
 from apps.accounts.models import Membership
 from apps.library.models import Check
 from apps.releases import services as releases
+from apps.releases import views
 from apps.releases.models import Release
 from tests import world
 from tests.cast import PASSWORD, Cast
@@ -163,3 +166,23 @@ def test_the_evidence_is_folded_under_its_verdict_and_open_where_something_is_wr
     text = as_(cast, "rhea").get(page(cast, "release", own.pk)).content.decode()
     assert "1 of 2 passed; look at: Safety" in text
     assert '<details class="evidence" open>' in text
+
+
+def test_a_group_of_the_list_is_read_page_by_page(cast: Cast, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(views, "GROUP_SIZE", 2)
+    monkeypatch.setattr(views, "PAGE_SIZE", 3)
+    for _ in range(4):
+        one = releases.propose(
+            actor=cast.actor("dana"), version=world.ready_version(cast), endpoint=world.endpoint(cast)
+        )
+        releases.withdraw(actor=cast.actor("dana"), release=one)
+    client = as_(cast, "vic")
+    text = client.get(page(cast, "releases")).content.decode()
+    assert ("2 of 4" in text, '?group=closed"' in text, '?group=approved"' in text) == (True, True, False)
+    first = client.get(page(cast, "releases"), {"group": "closed"}).content.decode()
+    onward = re.search(r'rel="next" href="([^"]+)"', first)
+    assert onward is not None
+    rest = client.get(page(cast, "releases") + unescape(onward[1])).content.decode()
+    seen = [re.findall(r">#(\d+)</a>", one) for one in (first, rest)]
+    assert [len(one) for one in seen] == [3, 1]
+    assert len({*seen[0], *seen[1]}) == 4

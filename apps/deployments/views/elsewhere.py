@@ -12,7 +12,9 @@ from apps.library.comparison import diff
 from apps.library.selectors import get_model, get_version
 from apps.releases.attachments import tell
 from apps.releases.difference import differences
-from apps.releases.selectors import get_release, last_build
+from apps.releases.selectors import get_release, last_build, releases
+
+MOST_RELEASES = 6
 
 
 @require_GET
@@ -64,6 +66,21 @@ def running_for_version(request: PageRequest, project: str, model: str, number: 
     return render_page(
         request, "deployments/_running_version.html", {"project": room, "rows": rows, "version": version}
     )
+
+
+@require_GET
+def lineage(request: PageRequest, project: str, model: str, number: int) -> HttpResponse:
+    """What became of a version: its releases, and the endpoints where they ran or run (for its page)."""
+    room = get_project(request.actor, project, "release.view")
+    version = get_version(request.actor, room, model, number)
+    rows = releases(request.actor, room).filter(version=version)
+    context = {
+        "project": room,
+        "releases": rows[:MOST_RELEASES],
+        "more": max(0, rows.count() - MOST_RELEASES),
+        "endpoints": selectors.served_by(request.actor, version),
+    }
+    return render_page(request, "deployments/_lineage.html", context)
 
 
 @require_GET

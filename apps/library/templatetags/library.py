@@ -65,18 +65,6 @@ def as_text(value: Any) -> str:
     return str(value)
 
 
-@register.filter
-def folder(name: str) -> str:
-    """``"weights/layer1.bin"`` → ``"weights/"``."""
-    return name[: name.rfind("/") + 1]
-
-
-@register.filter
-def basename(name: str) -> str:
-    """``"weights/layer1.bin"`` → ``"layer1.bin"``."""
-    return name[name.rfind("/") + 1 :]
-
-
 @register.inclusion_tag("library/_card_parts.html")
 def card_checklist(version: ModelVersion) -> dict[str, Any]:
     """What reviewers look for in a card, and what of it this one says."""
