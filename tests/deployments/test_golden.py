@@ -115,9 +115,7 @@ def test_the_page_of_a_version_runs_its_golden_sample_where_it_runs(
     client = Client()
     client.force_login(cast.user("dana"), backend="allauth.account.auth_backends.AuthenticationBackend")
     place = [cast.project.slug, version.model.name, version.number]
-    assert (
-        "Run the golden sample" in client.get(reverse("deployments:running_for_version", args=place)).content.decode()
-    )
+    assert "Run the golden sample" in client.get(reverse("deployments:run_golden", args=place)).content.decode()
     answering.score = 0.50001
     text = client.post(reverse("deployments:run_golden", args=place)).content.decode()
     assert "The same as when it was examined" in text
@@ -133,7 +131,7 @@ def test_a_version_that_runs_nowhere_says_so_instead(cast: Cast) -> None:
     client = Client()
     client.force_login(cast.user("dana"), backend="allauth.account.auth_backends.AuthenticationBackend")
     place = [cast.project.slug, version.model.name, version.number]
-    text = client.get(reverse("deployments:running_for_version", args=place)).content.decode()
+    text = client.get(reverse("deployments:run_golden", args=place)).content.decode()
     assert "Propose a release of it first" in text
     assert re.search(r"<button[^>]* disabled>", text)
     assert client.post(reverse("deployments:run_golden", args=place)).status_code == 409

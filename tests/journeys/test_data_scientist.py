@@ -17,7 +17,12 @@ def test_dropped_file_shows_its_progress_and_is_examined_before_her_eyes(dana: V
     expect(line).to_contain_text("double.onnx")
     expect(line).to_have_attribute("data-state", "done")
     expect(line.get_by_role("progressbar")).to_have_js_property("position", 1)
-    expect(dana.page.get_by_label("Model", exact=True)).to_have_value("double")
+    name, standing = dana.page.get_by_label("Model", exact=True), dana.page.locator("[data-standing]")
+    expect(name).to_have_value("double")
+    expect(standing).to_have_text("A new model of this name is made.")
+    name.fill("Not a name")
+    expect(standing).to_contain_text("Small letters")
+    name.fill("double")
     dana.press("Create version")
     expect(dana.page.locator("#version-state")).to_be_visible()
     dana.page.evaluate("window.isSameDocument = true")
@@ -38,14 +43,18 @@ def test_version_page_tells_what_the_model_takes_and_how_well_it_was_converted(d
     expect(dana.page.get_by_role("main")).to_contain_text("FP32")
 
 
-def test_name_with_markup_is_refused_beside_its_field(dana: Visitor, files: Path) -> None:
+def test_name_with_markup_is_refused_before_it_is_sent(dana: Visitor, files: Path) -> None:
     dana.go(f"{steps.ROOM}/upload/")
     dana.drop(files / "double.onnx")
     expect(dana.page.locator("[data-state=done]")).to_have_count(1)
-    dana.page.get_by_label("Model", exact=True).fill("<img src=x>")
+    name = dana.page.get_by_label("Model", exact=True)
+    name.fill("<img src=x>")
+    expect(dana.page.locator("[data-standing]")).to_contain_text("Small letters")
     dana.press("Create version")
-    expect(dana.page.get_by_text("“<img src=x>” cannot be the name of a model.")).to_be_visible()
-    expect(dana.page.get_by_label("Model", exact=True)).to_have_value("<img src=x>")
+    assert name.evaluate("field => field.matches(':invalid')")
+    expect(name).to_be_focused()
+    expect(name).to_have_value("<img src=x>")
+    assert dana.path == f"{steps.ROOM}/upload/"
 
 
 def test_script_in_a_card_and_in_a_description_is_only_text(dana: Visitor, files: Path) -> None:

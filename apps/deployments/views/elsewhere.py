@@ -61,11 +61,9 @@ def release_progress(request: PageRequest, project: str, pk: int) -> HttpRespons
 def running_for_version(request: PageRequest, project: str, model: str, number: int) -> HttpResponse:
     """Where a version runs now (for its page)."""
     room = get_project(request.actor, project, "endpoint.view")
-    version = get_version(request.actor, room, model, number)
+    get_version(request.actor, room, model, number)
     rows = selectors.running_for(room, model, number)
-    return render_page(
-        request, "deployments/_running_version.html", {"project": room, "rows": rows, "version": version}
-    )
+    return render_page(request, "deployments/_running.html", {"project": room, "rows": rows})
 
 
 @require_GET

@@ -30,13 +30,16 @@ def try_it(request: PageRequest, project: str, endpoint: str) -> HttpResponse:
     return render_page(request, "deployments/_answer.html", context)
 
 
-@require_POST
 def run_golden(request: PageRequest, project: str, model: str, number: int) -> HttpResponse:
-    """Send a version's golden sample wherever it runs, and show how far the answers are from the stored one."""
-    room = get_project(request.actor, project, "endpoint.invoke")
+    """Where a version runs, with the button that sends its golden sample there; then how far the answers are off."""
+    room = get_project(request.actor, project, "endpoint.view")
     version = get_version(request.actor, room, model, number)
-    runs = run_sample(actor=request.actor, version=version)
-    return render_page(request, "deployments/_golden.html", {"project": room, "version": version, "runs": runs})
+    context = {"project": room, "version": version}
+    if request.method == "POST":
+        context["runs"] = run_sample(actor=request.actor, version=version)
+        return render_page(request, "deployments/_golden.html", context)
+    context["rows"] = selectors.running_for(room, model, number)
+    return render_page(request, "deployments/_golden_form.html", context)
 
 
 def _posted_request(request: PageRequest, signature: dict[str, Any]) -> dict[str, Any]:
