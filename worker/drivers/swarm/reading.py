@@ -14,8 +14,12 @@ Json = dict[str, Any]
 
 _WAITS = frozenset({"new", "pending", "assigned", "accepted", "preparing", "ready", "starting", "allocated"})
 _ENDED = frozenset({"complete", "shutdown", "failed", "rejected", "remove", "orphaned"})
-_LOST = gettext_noop("The machine %(node)s, on which it ran, does not answer the cluster any more.")
-_LEFT = gettext_noop("The machine %(node)s, on which it ran, is being emptied.")
+_LOST = gettext_noop(
+    "The machine %(node)s, on which it ran, does not answer the cluster any more. Look whether it is up and reachable."
+)
+_LEFT = gettext_noop(
+    "The machine %(node)s, on which it ran, is being emptied. Make sure that another one has room for it."
+)
 
 
 def standing(service: Json, tasks: Sequence[Json]) -> Json | None:

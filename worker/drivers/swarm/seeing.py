@@ -14,8 +14,8 @@ from worker.specs import Message, ReplicaStatus, gettext_noop
 
 Json = dict[str, Any]
 
-_REJECTED = gettext_noop("The machine %(node)s would not start it: %(reason)s.")
-_UNHEALTHY = gettext_noop("It did not answer any more, and the cluster ended it.")
+_REJECTED = gettext_noop("The machine %(node)s would not start it: %(reason)s. Mend that, or add a machine that can.")
+_UNHEALTHY = gettext_noop("It did not answer any more, and the cluster ended it. Read the end of its log.")
 _SIGNALS = 128  # an engine's exit code of what died by a signal is this and the signal
 
 
