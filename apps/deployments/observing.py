@@ -3,25 +3,22 @@
 import random
 import secrets
 from collections.abc import Mapping
-from contextlib import suppress
 from typing import Any
 
 from django.db import transaction
 from django.db.models import F, Q, QuerySet
-from django.db.models.functions import Now
 from django.utils import timezone
 from django.utils.translation import gettext_noop
 
 from apps.audit.services import record
 from apps.core import leases
 from apps.core.actors import SYSTEM
-from apps.core.errors import StateConflict
-from apps.core.jobs import Job, enqueue
-from apps.core.states import advance
 from apps.deployments.credentials import open_secret, seal_secret
+from apps.deployments.going_live import go_live
 from apps.deployments.models import Deployment, Replica, Route, Step
 from apps.deployments.obstacles import has_lapsed
 from apps.deployments.plan import FAILED_STARTS, Wanted, is_healthy, phase
+from apps.deployments.steps import close_step, note_event, open_step
 from apps.releases.models import Release
 from apps.releases.selectors import current_subject
 
@@ -173,7 +170,7 @@ def finish_wanted(deployment: Deployment, *, is_moving: bool = False) -> Deploym
     healthy = rows.filter(state=Replica.State.RUNNING).count()
     now = phase(was_live=deployment.live_at is not None, healthy=healthy, wanted=deployment.replicas)
     if now == Deployment.Phase.RUNNING and deployment.live_at is None:
-        _go_live(deployment)
+        go_live(deployment)
     draining = deployment.replica_set.filter(state=Replica.State.DRAINING).exists()
     is_calm = now == Deployment.Phase.RUNNING and deployment.is_wanted and not draining and not is_moving
     leases.release(
@@ -266,30 +263,6 @@ def fail(deployment: Deployment, *, kind: str, message: Message, log: str = "") 
     return _give_up(deployment, kind, message, log)
 
 
-def open_step(deployment: Deployment, name: str, detail: Message | None = None) -> None:
-    """Begin a timed line of the timeline; one that is open already stays as it is."""
-    if not Step.objects.filter(deployment=deployment, name=name, finished_at__isnull=True).exists():
-        Step.objects.create(deployment=deployment, name=name, detail=detail, started_at=timezone.now())
-
-
-def close_step(
-    deployment: Deployment, name: str, *, state: str = "done", detail: Message | None = None, log: str = ""
-) -> None:
-    """End the open line of that name, if there is one."""
-    facts: dict[str, Any] = {"state": state, "finished_at": timezone.now(), "log": log}
-    if detail:
-        facts["detail"] = detail
-    Step.objects.filter(deployment=deployment, name=name, finished_at__isnull=True).update(**facts)
-
-
-def note_event(deployment: Deployment, name: str, detail: Message, log: str = "") -> None:
-    """A line of the timeline that took no time, e.g. that a replica was started again."""
-    now = timezone.now()
-    Step.objects.create(
-        deployment=deployment, name=name, state="done", detail=detail, log=log, started_at=now, finished_at=now
-    )
-
-
 def forgotten(owners: Mapping[str, int]) -> list[str]:
     """Of what carries our label on a target, each name with its deployment: what none of ours accounts for any more."""
     known = Deployment.objects.filter(pk__in=set(owners.values()))
@@ -345,49 +318,6 @@ def _give_up(deployment: Deployment, kind: str, message: Message, log: str) -> D
     )
     record(SYSTEM, "deployment.failed", deployment, after={"kind": kind, "message": message})
     return deployment
-
-
-def _go_live(deployment: Deployment) -> None:
-    """Move the whole endpoint's traffic here in one transaction, and want the deployments before it no more."""
-    if _newer_is_live(deployment):
-        leases.write(deployment, is_wanted=False, generation=deployment.generation + 1)
-        return
-    open_step(deployment, "route")
-    leases.write(deployment, live_at=timezone.now())
-    replaced = list(_older(deployment))
-    Deployment.objects.filter(pk__in=[older.pk for older in replaced]).update(
-        is_wanted=False, generation=F("generation") + 1, due_at=Now(), updated_at=timezone.now()
-    )
-    Route.objects.filter(endpoint_id=deployment.endpoint_id).delete()
-    Route.objects.create(endpoint_id=deployment.endpoint_id, deployment=deployment, weight=100)
-    close_step(deployment, "route")
-    record(SYSTEM, "deployment.live", deployment, after={"release": deployment.release_id, "weight": 100})
-    for older in replaced:
-        record(SYSTEM, "deployment.replaced", older, after={"by": deployment.pk})
-        enqueue(Job.RECONCILE, older.pk)
-    _supersede_others(deployment)
-
-
-def _supersede_others(deployment: Deployment) -> None:
-    """Close the releases whose place this one has taken: what served before, and what was proposed before."""
-    approved = Release.objects.filter(endpoint_id=deployment.endpoint_id, state=Release.State.APPROVED)
-    idle = approved.exclude(pk=deployment.release_id).exclude(deployments__is_wanted=True)
-    is_past = Q(pk__lt=deployment.release_id) | Q(deployments__live_at__isnull=False)
-    for release in idle.filter(is_past).distinct():
-        with suppress(StateConflict):  # somebody has just withdrawn it
-            advance(release, Release.State.SUPERSEDED)
-            facts = {"state": "superseded", "by": deployment.release_id}
-            record(SYSTEM, "release.superseded", release, before={"state": "approved"}, after=facts)
-
-
-def _older(deployment: Deployment) -> QuerySet[Deployment]:
-    rows = Deployment.objects.filter(endpoint_id=deployment.endpoint_id, is_wanted=True)
-    return rows.filter(pk__lt=deployment.pk)
-
-
-def _newer_is_live(deployment: Deployment) -> bool:
-    rows = Deployment.objects.filter(endpoint_id=deployment.endpoint_id, is_wanted=True, live_at__isnull=False)
-    return rows.filter(pk__gt=deployment.pk).exists()
 
 
 def _why_not(release: Release) -> tuple[str, str] | None:

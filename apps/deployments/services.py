@@ -75,7 +75,7 @@ def stop(*, actor: Actor, deployment: Deployment, note: str = "") -> Deployment:
     if not deployment.is_wanted:
         raise StateConflict(_("This deployment is not meant to run anyway."))
     _lock(deployment)
-    Route.objects.filter(deployment=deployment).delete()
+    _hand_over_share(deployment)
     return _want(actor, "deployment.stopped", deployment, note=note, is_wanted=False)
 
 
@@ -135,6 +135,15 @@ def shares(endpoint: Endpoint) -> dict[str, Any]:
 def _route_all_to(deployment: Deployment) -> None:
     Route.objects.filter(endpoint_id=deployment.endpoint_id).delete()
     Route.objects.create(endpoint_id=deployment.endpoint_id, deployment=deployment, weight=100)
+
+
+def _hand_over_share(deployment: Deployment) -> None:
+    """End its traffic; where others share it, the one with most of it gets the rest too."""
+    share = sum(Route.objects.filter(deployment=deployment).values_list("weight", flat=True))
+    Route.objects.filter(deployment=deployment).delete()
+    heir = Route.objects.filter(endpoint_id=deployment.endpoint_id, weight__gt=0).order_by("-weight", "pk").first()
+    if heir is not None:
+        Route.objects.filter(pk=heir.pk).update(weight=heir.weight + share)
 
 
 def _lock(deployment: Deployment) -> None:

@@ -22,6 +22,7 @@ TITLES = {
     "build": _("Build"),
     "start": _("Start replicas"),
     "healthy": _("Wait until all are healthy"),
+    "beside": _("Wait for a share of the traffic"),
     "route": _("Move the traffic"),
     "restart": _("Restart"),
     "drain": _("Drain and stop"),

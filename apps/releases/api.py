@@ -92,12 +92,14 @@ class ReleaseSerializer(serializers.ModelSerializer[Release]):
 class OptionsSerializer(serializers.Serializer[Any]):
     """What a release may ask for beyond the model: memory, cores and GPUs of one replica, and how calls are batched.
 
-    GPUs are for models served as ONNX, on targets of kind docker or swarm.
+    GPUs are for models served as ONNX, on targets of kind docker or swarm. A canary runs beside what serves and has no
+    traffic before it is given a share.
     """
 
     memory_mb = serializers.IntegerField(min_value=128, max_value=1 << 20, required=False)
     cpus = serializers.FloatField(min_value=0.1, max_value=256, required=False)
     gpus = serializers.IntegerField(min_value=1, max_value=16, required=False)
+    canary = serializers.BooleanField(required=False)
     batch_max_size = serializers.IntegerField(min_value=1, max_value=1024, required=False)
     batch_max_delay_ms = serializers.FloatField(min_value=0, max_value=1000, required=False)
 

@@ -50,6 +50,11 @@ class ProposalForm(forms.Form):
         required=False,
         help_text=_("Set aside for each replica alone, for models served as ONNX. A target's page shows what it has."),
     )
+    canary = forms.BooleanField(
+        label=_("Canary: run it beside what serves"),
+        required=False,
+        help_text=_("It gets no traffic by itself: an operator gives it a share in the settings of the endpoint."),
+    )
     note = forms.CharField(
         label=_("Note to the reviewers"),
         widget=forms.Textarea(attrs={"rows": 4}),
@@ -81,7 +86,9 @@ class ProposalForm(forms.Form):
 
     def options(self) -> dict[str, Any]:
         """What was asked for beyond the model; a field that was left empty says nothing."""
-        return {name: self.cleaned_data[name] for name in ("memory_mb", "gpus") if self.cleaned_data.get(name)}
+        return {
+            name: self.cleaned_data[name] for name in ("memory_mb", "gpus", "canary") if self.cleaned_data.get(name)
+        }
 
 
 class DecisionForm(forms.Form):

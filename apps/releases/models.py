@@ -31,7 +31,7 @@ class Release(models.Model):
     endpoint = models.ForeignKey("targets.Endpoint", on_delete=models.PROTECT, related_name="releases")
     target = models.ForeignKey("targets.Target", on_delete=models.PROTECT, related_name="releases")
     replicas = models.PositiveSmallIntegerField(_("replicas"), default=1)
-    options = models.JSONField(default=dict, blank=True)  # memory_mb, cpus, gpus, batch_…
+    options = models.JSONField(default=dict, blank=True)  # memory_mb, cpus, gpus, canary, batch_…
     note = models.TextField(_("note"), blank=True)
     state = models.CharField(max_length=12, choices=State, default=State.IN_REVIEW)
     subject = models.CharField(max_length=64)  # sha256 over everything that decides what runs; see subjects.py
@@ -71,6 +71,11 @@ class Release(models.Model):
     def gpus(self) -> int:
         """How many each replica has to itself."""
         return int(self.options.get("gpus", 0))
+
+    @property
+    def is_canary(self) -> bool:
+        """Whether it is to run beside what serves, and has no traffic before an operator gives it a share."""
+        return bool(self.options.get("canary"))
 
 
 class Review(models.Model):

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from datetime import timedelta
+from typing import Any
 
 import pytest
 import time_machine
@@ -64,9 +65,10 @@ def look(clock: time_machine.Traveller) -> Look:
 def built(cast: Cast, endpoint: Endpoint) -> Callable[..., Release]:
     """A release that Dana proposed, Rhea approved and the builder built."""
 
-    def make(replicas: int = 1) -> Release:
+    def make(replicas: int = 1, **terms: Any) -> Release:
         version = world.ready_version(cast)
-        release = releases.propose(actor=cast.actor("dana"), version=version, endpoint=endpoint, replicas=replicas)
+        dana = cast.actor("dana")
+        release = releases.propose(actor=dana, version=version, endpoint=endpoint, replicas=replicas, **terms)
         releases.approve(actor=cast.actor("rhea"), release=release, subject=release.subject)
         build = releases.begin_build(Build.objects.get(release=release).pk)
         assert build is not None

@@ -128,11 +128,19 @@ def test_another_projects_release_does_not_exist(cast: Cast, release: Release) -
 
 def test_the_form_proposes_and_leads_to_the_sheet(cast: Cast) -> None:
     version, endpoint = world.ready_version(cast), world.endpoint(cast)
-    form = {"version": version.pk, "endpoint": endpoint.pk, "replicas": 2, "memory_mb": 512, "note": "New"}
+    form = {
+        "version": version.pk,
+        "endpoint": endpoint.pk,
+        "replicas": 2,
+        "memory_mb": 512,
+        "canary": "on",
+        "note": "New",
+    }
     answer = as_(cast, "dana").post(page(cast, "propose"), form)
     made = Release.objects.get()
     assert answer.url == page(cast, "release", made.pk)
-    assert (made.replicas, made.options) == (2, {"memory_mb": 512})
+    assert (made.replicas, made.options) == (2, {"memory_mb": 512, "canary": True})
+    assert "runs as a canary" in as_(cast, "dana").get(answer.url).content.decode()
 
 
 def test_the_form_is_filled_from_the_address(cast: Cast) -> None:

@@ -10,7 +10,7 @@ from django.conf import settings
 
 from apps.core import leases
 from apps.core.errors import StateConflict
-from apps.deployments import observing
+from apps.deployments import observing, steps
 from apps.deployments.models import Deployment, Replica
 from apps.deployments.plan import Plan, plan
 from apps.targets.models import Target
@@ -101,7 +101,7 @@ def switch(deployment: Deployment, driver: Driver, row: Replica, to: ReplicaStat
         observing.note_moved(row, address=to.address, node=to.node)
         words = gettext_noop("Replica %(index)s moved from %(before)s to %(node)s.")
         detail = Message(words, {"index": row.index, "before": row.node, "node": to.node})
-        observing.note_event(deployment, "move", detail.to_json())
+        steps.note_event(deployment, "move", detail.to_json())
 
 
 def carry_out(deployment: Deployment, driver: Driver, todo: Plan, seen: dict[str, ReplicaStatus]) -> None:
@@ -129,7 +129,7 @@ def run_unwanted(deployment: Deployment, driver: Driver) -> None:
 
 def start_replica(deployment: Deployment, driver: Driver, row: Replica, before: ReplicaStatus | None) -> None:
     if deployment.live_at is None:
-        observing.open_step(deployment, "start")
+        steps.open_step(deployment, "start")
     refuse_tampered(deployment)
     if before is not None:
         observing.hold(deployment)
@@ -139,7 +139,7 @@ def start_replica(deployment: Deployment, driver: Driver, row: Replica, before: 
     observing.note_started(deployment, row, status.address, status.node)
     if row.started_at is not None:
         detail = Message(gettext_noop("Replica %(index)s was started again."), {"index": row.index})
-        observing.note_event(deployment, "restart", detail.to_json(), row.failure_log)
+        steps.note_event(deployment, "restart", detail.to_json(), row.failure_log)
 
 
 def note_exit_of(deployment: Deployment, row: Replica, status: ReplicaStatus | None) -> None:
@@ -179,7 +179,7 @@ def answers_as_examined(deployment: Deployment, driver: Driver, row: Replica, ad
         observing.hold(deployment)
         driver.stop(row.name, drain_seconds=0.0)
         return None
-    observing.note_event(deployment, "golden", detail.to_json())
+    steps.note_event(deployment, "golden", detail.to_json())
     return True
 
 
@@ -199,10 +199,10 @@ def follow_steps(deployment: Deployment) -> None:
         return
     rows = deployment.replica_set.filter(index__lt=deployment.replicas)
     if not rows.filter(started_at__isnull=True).exists():
-        observing.close_step(deployment, "start")
-        observing.open_step(deployment, "healthy")
+        steps.close_step(deployment, "start")
+        steps.open_step(deployment, "healthy")
     if not rows.exclude(state=Replica.State.RUNNING).exists():
-        observing.close_step(deployment, "healthy")
+        steps.close_step(deployment, "healthy")
 
 
 def conclude(deployment: Deployment, error: ToolError) -> None:
