@@ -56,7 +56,7 @@ class House:
         self.furniture = furnish(cast)
         self.clients = {letter: sign_in(user) for letter, user in gather_people(cast).items()}
 
-    def address(self, name: str, **other: Any) -> str:
+    def address(self, name: str, /, **other: Any) -> str:
         values: dict[str, Any] = {}
         for beginning in sorted(self.furniture.places, key=len):
             if name.startswith(beginning):
@@ -74,7 +74,7 @@ class House:
             transaction.set_rollback(True)
         return SIGN_IN if asks_to_sign_in(answer) else answer.status_code
 
-    def send(self, client: Client, name: str, method: str, **other: Any) -> HttpResponseBase:
+    def send(self, client: Client, name: str, method: str, /, **other: Any) -> HttpResponseBase:
         body = self.furniture.bodies.get(name, {}) if method == "POST" else {}
         is_api = "_api:" in name
         text = json.dumps(body) if is_api else urlencode(body)
