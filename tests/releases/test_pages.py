@@ -1,5 +1,6 @@
 """The release pages: what a reviewer sees, and what the page does not let through."""
 
+import json
 import re
 from datetime import timedelta
 from html import unescape
@@ -11,10 +12,12 @@ from django.urls import reverse
 from django.utils import timezone
 
 from apps.accounts.models import Membership
+from apps.audit.models import Entry
 from apps.library.models import Check
 from apps.releases import services as releases
 from apps.releases import views
 from apps.releases.models import Release
+from apps.targets import services as targets
 from tests import world
 from tests.cast import PASSWORD, Cast
 
@@ -73,6 +76,19 @@ def test_a_lone_administrator_is_led_to_inviting_and_to_the_policy(cast: Cast) -
     text = client.get(back).content.decode()
     assert "This can no longer be approved" in text
     assert f"{page(cast, 'propose')}?model=digits&amp;version=1&amp;endpoint=digits" in text
+
+
+def test_policy_without_approvals_is_told_and_recorded(cast: Cast) -> None:
+    endpoint = world.endpoint(cast)
+    targets.edit_environment(actor=cast.actor("ada"), environment=endpoint.environment, approvals_required=0)
+    entry = Entry.objects.get(action="environment.edited")
+    assert json.loads(entry.before)["approvals_required"] == 1
+    assert json.loads(entry.after)["approvals_required"] == 0
+    own = releases.propose(actor=cast.actor("dana"), version=world.ready_version(cast), endpoint=endpoint)
+    sheet = as_(cast, "vic").get(page(cast, "release", own.pk)).content.decode()
+    assert "No approval: its environment asked for none" in sheet
+    environments = as_(cast, "vic").get(f"/p/{cast.project.slug}/environments/").content.decode()
+    assert "nobody has to look at it before it runs" in environments
 
 
 def test_approving_on_the_page_approves_what_was_shown(cast: Cast, release: Release) -> None:
