@@ -72,7 +72,12 @@ def test_changed_password_leaves_an_entry_without_it(dana: User, client: Client)
     sign_in(client, dana)
     new = "another horse entirely here"
     asked = {"oldpassword": PASSWORD, "password1": new, "password2": new}
+    before, elsewhere = client.session.session_key, Client()
+    sign_in(elsewhere, dana)
     assert client.post("/accounts/password/change/", asked).status_code == 302
+    assert client.session.session_key != before
+    assert client.get("/profile/").status_code == 200
+    assert elsewhere.get("/profile/").status_code == 302  # signed out, like every session of the earlier password
     assert User.objects.get(pk=dana.pk).check_password(new)
     entry = Entry.objects.order_by("seq").last()
     assert entry is not None
