@@ -21,6 +21,7 @@ from apps.gateway.refusals import CLOSE, Refusal, malformed
 from apps.gateway.requests import accept_request_id
 
 _LINGER_BYTES = 64 << 20
+_FAREWELL_SECONDS = 1.0  # for what is on its way on a kept connection when the server stops, as gunicorn has it
 _ASGI = {"version": "3.0", "spec_version": "2.3"}
 _EXTENSIONS: dict[str, dict[object, object]] = {ANSWER: {}}
 
@@ -125,7 +126,8 @@ class ClientConnection(asyncio.Protocol):
         if self._parser.should_upgrade():
             raise malformed("no other protocol is spoken here")
         wants_continue = (b"expect", b"100-continue") in self._headers
-        exchange = Exchange(self, self._make_scope(), self._parser.should_keep_alive(), wants_continue)
+        keeps_alive = self._parser.should_keep_alive() and not self._is_ending
+        exchange = Exchange(self, self._make_scope(), keeps_alive, wants_continue)
         self._incoming = exchange
         self._lingered = 0
         self._queue.append(exchange)
@@ -197,9 +199,11 @@ class ClientConnection(asyncio.Protocol):
         """Go on to the next request, or end the connection if this was the last."""
         self._server.total_requests += 1
         self._queue.popleft()
-        if not exchange.keep_alive or (self._is_ending and not self._queue):
+        if not exchange.keep_alive:
             self._close_gently()
             return
+        if self._is_ending and not self._queue:
+            self._loop.call_later(_FAREWELL_SECONDS, self._close_if_idle)
         self._idle_since = self._loop.time()
         if self._queue:
             self._work_on(self._queue[0])
@@ -210,11 +214,15 @@ class ClientConnection(asyncio.Protocol):
         self._transport.abort()
 
     def shutdown(self) -> None:
-        """The server stops: answer what has come, and nothing more."""
+        """The server stops: answer what has come or is on its way, say that it was the last, and nothing more."""
         self._is_ending = True
-        if self._queue:
+        if not self._queue:
+            self._loop.call_later(_FAREWELL_SECONDS, self._close_if_idle)
+        elif not self._queue[-1].has_started:
             self._queue[-1].keep_alive = False
-        else:
+
+    def _close_if_idle(self) -> None:
+        if not self._queue and self._waits_since is None:
             self._transport.close()
 
     def _work_on(self, exchange: Exchange) -> None:

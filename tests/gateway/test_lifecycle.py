@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.gateway.conftest import ROOT, Gateway, free_port, gateway_listens, wait_until
+from tests.gateway.conftest import INFER, ROOT, Gateway, free_port, gateway_listens, wait_until
 from tests.gateway.replicas import Stage, answer_after
 
 Launch = Callable[..., Gateway]
@@ -95,6 +95,40 @@ def test_idle_connections_do_not_hold_up_a_stop(launch: Launch) -> None:
     connection.close()
 
 
+def test_a_stop_answers_a_call_that_is_on_its_way_on_a_kept_connection(launch: Launch, stage: Stage) -> None:
+    gateway = launch()
+    key, endpoint = gateway.make_key(), gateway.make_endpoint(stage.add().as_replica())
+    gateway.publish()
+    connection = http.client.HTTPConnection("127.0.0.1", gateway.port, timeout=5)
+    headers = []
+    for number in range(2):
+        if number:
+            gateway.process.send_signal(signal.SIGTERM)
+            wait_until(lambda: not accepts(gateway))
+        connection.request("POST", f"/demo/{endpoint}{INFER}", b"{}", {"Authorization": f"Bearer {key}"})
+        answer = connection.getresponse()
+        assert answer.status == 200
+        answer.read()
+        headers.append(answer.getheader("connection"))
+
+    assert headers == [None, "close"]
+    assert gateway.process.wait(10) in (0, -signal.SIGTERM)
+
+
+def test_a_stop_answers_those_whom_nobody_has_attended_to_yet(launch: Launch, stage: Stage) -> None:
+    gateway = launch()
+    key, endpoint = gateway.make_key(), gateway.make_endpoint(stage.add().as_replica())
+    gateway.publish()
+    gateway.process.send_signal(signal.SIGSTOP)
+
+    with ThreadPoolExecutor(20) as pool:
+        calls = [pool.submit(gateway.infer, endpoint, key) for _ in range(20)]
+        wait_until(lambda: queued(gateway) == 20)
+        gateway.process.send_signal(signal.SIGTERM)
+        gateway.process.send_signal(signal.SIGCONT)
+        assert [call.result().status for call in calls] == [200] * 20
+
+
 def test_kept_connections_are_used_again_and_closed_once_idle(launch: Launch, stage: Stage) -> None:
     gateway = launch(pool_idle_seconds=0.4)
     replica = stage.add()
@@ -165,6 +199,14 @@ def test_file_descriptors_do_not_pile_up(gateway: Gateway, stage: Stage) -> None
         gateway.infer(endpoint, key)
 
     wait_until(lambda: count() <= before + 2)
+
+
+def queued(gateway: Gateway) -> int:
+    """How many connections wait for the gateway to accept them: of a listener that is what Linux shows as received."""
+    rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    return sum(
+        int(row[4].split(":")[1], 16) for row in rows if row[1].endswith(f":{gateway.port:04X}") and row[3] == "0A"
+    )
 
 
 def accepts(gateway: Gateway) -> bool:
