@@ -13,16 +13,23 @@ from django.utils import timezone
 from pytest_django import DjangoDbBlocker, Settings
 
 from apps.core import jobs
+from apps.core.actors import SYSTEM
 from apps.core.jobs import Job, enqueue
+from apps.targets import services as targets
 from apps.targets.models import Target
 from tests.engines import brokers
 from tests.engines.brokers import Broker, RabbitMQ, Redis
 from tests.engines.databases import Cluster, used_here
 from tests.engines.stores.production import Worker, rung_through
+from tests.faults import ROUNDS
 from tests.gateway.conftest import wait_until
 from worker.tasks.sweep import sweep
 
 _number = count(1)
+AWAY_SECONDS = 60.0 if ROUNDS >= 200 else 0.0
+SWEEP_SECONDS = 15.0 if ROUNDS >= 200 else 0.5  # 15, as beat has it
+PICKED_UP_SECONDS = 30.0
+INTENTS = 50
 
 
 @pytest.fixture(scope="module", params=[Redis, RabbitMQ], ids=["redis", "rabbitmq"])
@@ -63,7 +70,29 @@ def ask_for_checks(number: int) -> list[int]:
     return keys
 
 
-def wait_for(keys: list[int], seconds: float = 15.0) -> None:
+def wish(number: int) -> list[int]:
+    """So many checks that people ask for, each in a request of its own; the keys, and none of them waited."""
+    keys = [Target.objects.create(name=f"target-{next(_number)}", kind="fake").pk for _target in range(number)]
+    for pk in keys:
+        begun = time.monotonic()
+        targets.ask_for_check(actor=SYSTEM, target=Target.objects.get(pk=pk))
+        assert time.monotonic() - begun < 5
+    return keys
+
+
+def wait_for_sweep(keys: list[int]) -> float:
+    """The seconds until all is done, with nothing but the clock's sweep to bring it back."""
+    begun = swept = time.monotonic()
+    while Target.objects.filter(pk__in=keys, checked_at=None).exists():
+        assert time.monotonic() < begun + PICKED_UP_SECONDS, "not picked up in time"
+        if time.monotonic() > swept + SWEEP_SECONDS:
+            sweep()
+            swept = time.monotonic()
+        time.sleep(0.05)
+    return time.monotonic() - begun
+
+
+def wait_for(keys: list[int], seconds: float = 60.0) -> None:
     wait_until(lambda: not Target.objects.filter(pk__in=keys, checked_at=None).exists(), seconds)
 
 
@@ -77,19 +106,18 @@ def test_what_is_rung_for_is_done_at_once(broker: Broker, capsys: pytest.Capture
     median = statistics.median(wait.total_seconds() for wait in waited)
     with capsys.disabled():
         print(f"\n{type(broker).__name__}: 50 jobs in {seconds:.2f} s, half of them within {median * 1000:.0f} ms")
-    assert seconds < 10
     assert not Target.objects.filter(pk__in=keys).exclude(fence=1).exists()  # once each
 
 
 def test_an_emptied_broker_loses_nothing(broker: Broker, worker: Worker) -> None:
     worker.kill()
-    keys = ask_for_checks(20)
-    wait_until(lambda: broker.depth("celery") >= 20)
+    keys = wish(INTENTS)
+    wait_until(lambda: broker.depth("celery") >= INTENTS)
     broker.empty("celery", "heavy")
     assert broker.depth("celery") == 0
     worker.start()
-    sweep()
-    wait_for(keys)
+    seconds = wait_for_sweep(keys)
+    print(f"\n{type(broker).__name__} emptied: {INTENTS} of {INTENTS} intents picked up within {seconds:.1f} s")
 
 
 def test_work_of_a_worker_that_was_killed_is_done_by_the_next(broker: Broker, worker: Worker) -> None:
@@ -104,14 +132,16 @@ def test_work_of_a_worker_that_was_killed_is_done_by_the_next(broker: Broker, wo
 
 def test_a_page_does_not_wait_for_a_broker_that_is_gone_and_the_worker_finds_it_again(broker: Broker) -> None:
     broker.stop()
-    begun = time.monotonic()
-    keys = ask_for_checks(5)
-    assert time.monotonic() - begun < 2
+    since = time.monotonic()
+    keys = wish(INTENTS)
+    asked = time.monotonic() - since
+    time.sleep(max(0.0, AWAY_SECONDS - asked))
+    away = time.monotonic() - since
     broker.start()
     jobs._silent_until = 0.0
-    wait_for(ask_for_checks(1), seconds=60)
-    sweep()
-    wait_for(keys)
+    seconds = wait_for_sweep(keys)
+    name = type(broker).__name__
+    print(f"\n{name} away for {away:.0f} s: {INTENTS} intents taken in {asked:.1f} s, all done {seconds:.1f} s later")
 
 
 def test_a_page_waits_for_a_hung_broker_once_and_only_for_seconds(broker: Broker) -> None:
@@ -119,7 +149,7 @@ def test_a_page_waits_for_a_hung_broker_once_and_only_for_seconds(broker: Broker
     try:
         begun = time.monotonic()
         keys = ask_for_checks(20)
-        assert time.monotonic() - begun < 8
+        assert time.monotonic() - begun < 15  # twenty times the patience of one would be minutes
     finally:
         broker.resume()
     jobs._silent_until = 0.0

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,7 +16,7 @@ from tests.engines.brokers import PASSWORD, Broker, Redis
 from tests.gateway.conftest import Gateway, start_gateway, wait_until, write_snapshot
 from tests.gateway.replicas import Stage, open_stage
 
-PER_MINUTE, BURST = 6000, 60
+PER_MINUTE, BURST = 2400, 24  # few enough that a busy machine asks for more
 SECONDS = 3.0
 
 Pair = tuple[Gateway, Gateway]
@@ -34,17 +35,17 @@ def stage() -> Iterator[Stage]:
 
 
 @pytest.fixture
-def launch_two(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], Pair]]:
+def launch_two(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Pair]]:
     """Two gateways that know the same keys and endpoints, once they have tried to reach this Redis."""
     started: list[Gateway] = []
 
-    def launch(url: str) -> Pair:
+    def launch(url: str, **limits: Any) -> Pair:
         monkeypatch.setenv("SLIPWAY_REDIS_URL", url)
         for name in ("one", "two"):
             home = tmp_path / name
             home.mkdir()
             write_snapshot(home, make_snapshot("0", [], []))
-            started.append(start_gateway(home))
+            started.append(start_gateway(home, **limits))
         one, two = started
         two.keys, two.endpoints = one.keys, one.endpoints
         return one, two
@@ -67,30 +68,40 @@ def is_said(gateway: Gateway, words: str) -> bool:
 
 
 def call_for(gateway: Gateway, endpoint: str, key: str, seconds: float) -> list[int]:
-    until, statuses = time.monotonic() + seconds, []
+    return [status for status, _at in call_and_time(gateway, endpoint, key, seconds)]
+
+
+def call_and_time(gateway: Gateway, endpoint: str, key: str, seconds: float) -> list[tuple[int, float]]:
+    """The status of each call, and when it came."""
+    until, answers = time.monotonic() + seconds, []
     while time.monotonic() < until:
-        statuses.append(gateway.infer(endpoint, key).status)
-    return statuses
+        status = gateway.infer(endpoint, key).status
+        answers.append((status, time.monotonic()))
+    return answers
 
 
-def test_two_gateways_let_one_rate_through(redis: Broker, launch_two: Callable[[str], Pair], stage: Stage) -> None:
-    pair = launch_two(redis.url)
+def test_two_gateways_let_one_rate_through(redis: Broker, launch_two: Callable[..., Pair], stage: Stage) -> None:
+    pair = launch_two(redis.url, redis_seconds=10.0)  # a busy machine is no reason to count alone
     key, endpoint = prepare(pair, stage, PER_MINUTE)
     wait_until(lambda: all(is_said(gateway, "counted together") for gateway in pair))
 
     begun = time.monotonic()
     with ThreadPoolExecutor(4) as pool:
-        answers = list(pool.map(lambda gateway: call_for(gateway, endpoint, key, SECONDS), pair * 2))
-    expected = BURST + PER_MINUTE / 60 * (time.monotonic() - begun)
+        answers = list(pool.map(lambda gateway: call_and_time(gateway, endpoint, key, SECONDS), pair * 2))
+    ended = time.monotonic()
 
-    accepted = [statuses.count(200) for statuses in answers]
-    assert abs(sum(accepted) - expected) <= max(2, expected * 0.02)
+    accepted = [sum(status == 200 for status, _at in each) for each in answers]
+    times = sorted(at for each in answers for _status, at in each)
+    at_most = BURST + PER_MINUTE / 60 * (ended - begun)
+    at_least = BURST + PER_MINUTE / 60 * (times[-1] - times[0])
+    print(f"\n{sum(accepted)} of {len(times)} calls at two gateways, between {at_least:.0f} and {at_most:.0f} expected")
+    assert at_least - 5 <= sum(accepted) <= at_most + 1  # each of the four callers may have one on its way
     assert min(accepted) > 0
-    assert sum(len(statuses) for statuses in answers) > sum(accepted)
+    assert len(times) > sum(accepted)
 
 
 def test_a_gateway_goes_on_alone_while_redis_is_gone(
-    redis: Broker, launch_two: Callable[[str], Pair], stage: Stage
+    redis: Broker, launch_two: Callable[..., Pair], stage: Stage
 ) -> None:
     pair = launch_two(redis.url)
     key, endpoint = prepare(pair, stage, 1_000_000)
@@ -107,7 +118,7 @@ def test_a_gateway_goes_on_alone_while_redis_is_gone(
 
 
 def test_a_redis_that_hangs_delays_no_call_for_long(
-    redis: Broker, launch_two: Callable[[str], Pair], stage: Stage
+    redis: Broker, launch_two: Callable[..., Pair], stage: Stage
 ) -> None:
     pair = launch_two(redis.url)
     key, endpoint = prepare(pair, stage, 1_000_000)
@@ -127,7 +138,7 @@ def test_a_redis_that_hangs_delays_no_call_for_long(
 
 
 def test_a_wrong_password_is_told_and_the_gateway_counts_alone(
-    redis: Broker, launch_two: Callable[[str], Pair], stage: Stage
+    redis: Broker, launch_two: Callable[..., Pair], stage: Stage
 ) -> None:
     pair = launch_two(redis.url.replace(PASSWORD, "guessed"))
     key, endpoint = prepare(pair, stage, 60)
