@@ -6,6 +6,8 @@
 ``workers``   workers forked from this process, in milliseconds: true ones, and a naive one that must be found out
 ``storm``     wishes, kills and pauses all at once
 ``verdicts``  what must hold when it is over: nothing lost, nothing left over, nothing routed to what is not there
+``callers``   callers who try again only where they were refused, and count what became of every call
+``production``, ``scene``  the real processes on real servers, and people on them
 
 How much is broken follows ``SLIPWAY_FAULT_ROUNDS``: a little by default, 200 where there is time for everything.
 """

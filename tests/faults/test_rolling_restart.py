@@ -1,31 +1,16 @@
-"""R9: each gateway is restarted in turn under load; behind anything that tries the other one, nobody notices."""
+"""R9: each of two gateways is restarted in turn under load; who tries the other one when refused notices nothing."""
 
-import asyncio
 import signal
-from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
+from tests.faults import ROUNDS
+from tests.faults.callers import Caller, Calls, calling, compose
 from tests.gateway.conftest import INFER, Gateway, start_gateway
 from tests.gateway.replicas import Stage
 
-CLIENTS = 10
-HEAD = "POST /demo/{endpoint}" + INFER + " HTTP/1.1\r\nHost: g\r\nAuthorization: Bearer {key}\r\n"
-
-
-async def call(gateways: list[Gateway], request: bytes) -> tuple[int, int]:
-    """The status of one call, and how often another gateway had to be tried, as any load balancer does."""
-    for tried in range(200):
-        try:
-            reader, writer = await asyncio.open_connection("127.0.0.1", gateways[tried % len(gateways)].port)
-            writer.write(request)
-            status = int((await reader.readuntil(b"\r\n\r\n")).split(b" ", 2)[1])
-            writer.close()
-        except (OSError, asyncio.IncompleteReadError):
-            await asyncio.sleep(0.01)
-            continue
-        return status, tried
-    raise AssertionError("no gateway answered")
+CALLERS = 24
+TURNS = max(1, min(5, ROUNDS // 20))
 
 
 def test_gateways_are_restarted_in_turn_and_nobody_notices(
@@ -40,27 +25,19 @@ def test_gateways_are_restarted_in_turn_and_nobody_notices(
     second.keys, second.endpoints = first.keys, first.endpoints
     for gateway in gateways:
         gateway.publish()
-    head = HEAD.format(endpoint=endpoint, key=key)
-    request = f"{head}Content-Length: 2\r\nConnection: close\r\n\r\n{{}}".encode()
-    answers, tries, is_over = Counter[int](), Counter[int](), asyncio.Event()
+    kept, own = Calls(), Calls()
 
-    async def client(order: list[Gateway]) -> None:
-        while not is_over.is_set():
-            status, tried = await call(order, request)
-            answers[status] += 1
-            tries[min(tried, 1)] += 1
+    def make_caller(number: int) -> Caller:
+        keeps, step = number % 4 < 2, 1 if number % 2 else -1
+        request = compose("POST", f"/demo/{endpoint}{INFER}", key, keeps=keeps, body=b"{}")
+        return Caller(lambda: [gateway.port for gateway in gateways[::step]], request, keeps, kept if keeps else own)
 
-    async def restart_each() -> None:
-        for number, home in enumerate(homes):
-            await asyncio.to_thread(gateways[number].stop, signal.SIGTERM)
-            gateways[number].process = (again := await asyncio.to_thread(start_gateway, home)).process
-            gateways[number].port = again.port
-        is_over.set()
-
-    async def everybody() -> None:
-        turns = [gateways if number % 2 else gateways[::-1] for number in range(CLIENTS)]
-        await asyncio.gather(restart_each(), *(client(turn) for turn in turns))
-
-    asyncio.run(everybody())
-    print(f"\n2 gateways restarted in turn under {sum(answers.values())} calls: {dict(answers)}, {tries[1]} went round")
-    assert set(answers) == {200}
+    with calling([make_caller(number) for number in range(CALLERS)]):
+        for turn in range(2 * TURNS):
+            gateway = gateways[turn % 2]
+            assert gateway.stop(signal.SIGTERM) in (0, -signal.SIGTERM)
+            again = start_gateway(gateway.home)
+            gateway.process, gateway.port = again.process, again.port
+    print(f"\n2 gateways restarted {2 * TURNS} times: kept connections {kept}; one for each call {own}")
+    assert set(kept.answers) == set(own.answers) == {200}
+    assert kept.refused + own.refused > 0

@@ -37,14 +37,14 @@ def write_files(folder: Path) -> None:
     (folder / "language.gguf").write_bytes(b"GGUF\x03\x00\x00\x00" + bytes(500))
 
 
-def doubling() -> onnx.ModelProto:
-    """The smallest model that does something: twice its input."""
+def doubling(factor: float = 2.0) -> onnx.ModelProto:
+    """The smallest model that does something: twice its input, or so many times."""
     graph = helper.make_graph(
         [helper.make_node("Mul", ["x", "two"], ["y"])],
         "double",
         [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["batch", 4])],
         [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["batch", 4])],
-        [numpy_helper.from_array(np.array([2.0], np.float32), "two")],
+        [numpy_helper.from_array(np.array([factor], np.float32), "two")],
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)])
     model.ir_version = 8
