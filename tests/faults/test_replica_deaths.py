@@ -1,53 +1,104 @@
 """R8: one of two replicas dies under load; nobody who calls notices, where a call may be made again."""
 
 import asyncio
+import resource
 import time
 from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import pytest
 
 from tests.faults import ROUNDS
 from tests.gateway.conftest import INFER, Gateway, wait_until
-from tests.gateway.replicas import Stage
+from tests.gateway.replicas import Asked, Stage, compose
 
-CALLS = 10_000 if ROUNDS >= 200 else 1_000
-CLIENTS = 50
-
-
-async def call_often(gateway: Gateway, endpoint: str, key: str, calls: list[int], answers: Counter[int]) -> None:
-    """One client: one call after another on one connection, for as long as there are calls left."""
-    reader, writer = await asyncio.open_connection("127.0.0.1", gateway.port)
-    head = f"POST /demo/{endpoint}{INFER} HTTP/1.1\r\nHost: g\r\nAuthorization: Bearer {key}\r\n"
-    request = f"{head}Content-Type: application/json\r\nContent-Length: 2\r\n\r\n{{}}".encode()
-    while calls:
-        calls.pop()
-        writer.write(request)
-        answer = await reader.readuntil(b"\r\n\r\n")
-        lines = dict(line.lower().split(": ", 1) for line in answer.decode().split("\r\n")[1:-2])
-        await reader.readexactly(int(lines["content-length"]))
-        answers[int(answer.split(b" ", 2)[1])] += 1
-    writer.close()
+# All at once. A gateway takes 4,096 and three of them would take 9,000; callers, gateway and replicas share two cores
+# here, and with more than this it is the callers that are slow.
+CALLERS = 2000 if ROUNDS >= 200 else 400
+EACH = 3
+OF_A_KEY = 200  # at once
+SECONDS = 1.0  # that a replica takes for an answer
 
 
-def test_a_replica_that_dies_under_load_costs_nobody_a_call(gateway: Gateway, stage: Stage) -> None:
-    first, second = stage.add(), stage.add()
-    key, endpoint = gateway.make_key(), gateway.make_endpoint(first.as_replica(), second.as_replica())
+@dataclass
+class Crowd:
+    """Callers on a connection each, one call after the other, and what came of each call by its request id."""
+
+    port: int
+    endpoint: str
+    keys: list[str]
+    answers: dict[str, int] = field(default_factory=dict)
+    waiting: int = 0
+    most: int = 0
+
+    async def call(self, number: int) -> None:
+        await asyncio.sleep(number / CALLERS)  # a listener's queue takes so many and no more
+        reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
+        key = self.keys[number // OF_A_KEY]
+        head = f"POST /demo/{self.endpoint}{INFER} HTTP/1.1\r\nHost: g\r\nAuthorization: Bearer {key}\r\n"
+        for turn in range(EACH):
+            name = f"caller-{number}-{turn}"
+            writer.write(f"{head}X-Request-Id: {name}\r\nContent-Length: 2\r\n\r\n{{}}".encode())
+            self.waiting += 1
+            self.most = max(self.most, self.waiting)
+            answer = await reader.readuntil(b"\r\n\r\n")
+            self.waiting -= 1
+            lines = dict(line.lower().split(": ", 1) for line in answer.decode().split("\r\n")[1:-2])
+            await reader.readexactly(int(lines["content-length"]))
+            self.answers[name] = int(answer.split(b" ", 2)[1])
+        writer.close()
+
+
+async def answer_late(asked: Asked, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    await asyncio.sleep(SECONDS)
+    writer.write(compose())
+
+
+@pytest.mark.parametrize("may_repeat", [True, False], ids=["may be repeated", "may not"])
+def test_a_replica_that_dies_under_load_costs_nobody_a_call(
+    launch: Callable[..., Gateway], stage: Stage, may_repeat: bool
+) -> None:
+    allow_many_connections()
+    gateway = launch(connect_seconds=60.0, in_flight_per_key=OF_A_KEY)  # a busy machine is not what is tried here
+    first, second = stage.add(answer_late), stage.add(answer_late)
+    keys = [gateway.make_key() for _ in range(CALLERS // OF_A_KEY)]
+    replicas = first.as_replica(), second.as_replica()
+    endpoint = gateway.make_endpoint(*replicas, idempotent=may_repeat, timeout_seconds=120.0)
     gateway.publish()
-    calls, answers, died_at = list(range(CALLS)), Counter[int](), [0.0]
+    crowd, ejections, seconds = Crowd(gateway.port, endpoint, keys), gateway.event("ejections"), [0.0, 0.0]
 
     async def kill_on_the_way() -> None:
-        while len(calls) > CALLS // 2:
-            await asyncio.sleep(0.001)
-        stage.kill(first)
-        died_at[0] = time.monotonic()
+        while crowd.most < CALLERS * 0.95:
+            await asyncio.sleep(0.01)
+        await asyncio.to_thread(stage.kill, first)
+        since = time.monotonic()
+        await asyncio.to_thread(wait_until, lambda: gateway.event("ejections") > ejections, 60)
+        seconds[0] = time.monotonic() - since
 
     async def everybody() -> None:
-        clients = (call_often(gateway, endpoint, key, calls, answers) for _ in range(CLIENTS))
-        await asyncio.gather(kill_on_the_way(), *clients)
+        await asyncio.gather(kill_on_the_way(), *(crowd.call(number) for number in range(CALLERS)))
 
     asyncio.run(everybody())
-    before = len(first.asked)
-    print(f"\n{CALLS} calls of {CLIENTS} clients, one of two replicas killed half way: {dict(answers)}")
-    assert answers == {200: CALLS}
     again = stage.add(port=first.port)
     since = time.monotonic()
-    wait_until(lambda: gateway.infer(endpoint, key).status == 200 and again.asked, seconds=10)
-    print(f"it answers calls again {time.monotonic() - since:.1f} s after it came back; {before} before it died")
+    wait_until(lambda: gateway.infer(endpoint, keys[0]).status == 200 and again.asked, seconds=60)
+    seconds[1] = time.monotonic() - since
+    counts = Counter(crowd.answers.values())
+    print(f"\n{CALLERS * EACH} calls, {crowd.most} at once, one of two replicas killed: {dict(counts)}")
+    print(f"left out {seconds[0]:.1f} s after its death, called again {seconds[1]:.1f} s after its return")
+
+    lost = {name for name, status in crowd.answers.items() if status != 200}
+    asked = Counter(one.headers["x-request-id"] for one in (*first.asked, *second.asked))
+    assert len(crowd.answers) == CALLERS * EACH
+    if may_repeat:
+        assert not lost
+    else:
+        assert len(lost) < crowd.most, "only of what it was asked before its death; what came later went elsewhere"
+        assert not lost & {one.headers["x-request-id"] for one in second.asked}
+        assert max(asked[name] for name in crowd.answers) == 1, "nothing is done twice"
+
+
+def allow_many_connections() -> None:
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))

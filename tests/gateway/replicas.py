@@ -180,7 +180,7 @@ class Stage:
         stand_in = StandIn(behave, reads_body)
 
         async def start() -> None:
-            server = await asyncio.start_server(stand_in.serve, "127.0.0.1", port, limit=1 << 18)
+            server = await asyncio.start_server(stand_in.serve, "127.0.0.1", port, limit=1 << 18, backlog=4096)
             stand_in.port = server.sockets[0].getsockname()[1]
             self._servers[stand_in.port] = server
 
