@@ -11,7 +11,8 @@ from tests.faults.workers import Crew
 
 WORKERS = 3
 ASLEEP = 4  # at once, each holding the lease of something
-CALM_SECONDS = 60.0  # for a storm's last wishes to come true, at most
+QUIET_SECONDS = 10.0  # without a new point: there are no more
+CALM_SECONDS = 120.0  # for a storm's last wishes to come true, at most; a few where nobody else uses the machine
 
 
 @dataclass
@@ -21,6 +22,7 @@ class Outcome:
     name: str
     wishes: int = 0
     struck: list[str] = field(default_factory=list)  # points
+    missed: set[str] = field(default_factory=set)  # points that were passed while others were struck
     kills: int = 0  # at no point in particular
     seconds: float = 0.0  # from the last blow to all well
     wrong: list[str] = field(default_factory=list)
@@ -44,15 +46,18 @@ class Storm:
         for endpoint in lab.endpoints:
             lab.start(endpoint, replicas=2)
 
-    def strike(self, times: int, blow: signal.Signals, seconds: float) -> None:
-        """Hit so many workers, each at another point; fewer where there are no more points, after ``seconds``."""
-        deadline = time.monotonic() + seconds
-        while len(self.crew.struck()) < times and time.monotonic() < deadline:
+    def strike(self, times: int, blow: signal.Signals, seconds: float, skips: int = 0) -> None:
+        """Hit so many workers, each at another point; fewer where no new point comes up, or after ``seconds``."""
+        deadline, newest, count = time.monotonic() + seconds, time.monotonic(), 0
+        while count < times and time.monotonic() < min(deadline, newest + QUIET_SECONDS):
             self._wish()
             self._wake_late()
             if len(self.crew.asleep) < ASLEEP and len(self.crew.alive - self.crew.asleep) < WORKERS:
-                self.crew.fork(blow)
+                self.crew.fork(blow, self.chance.randint(0, skips))
             time.sleep(0.005)
+            if (now := len(self.crew.struck())) > count:
+                newest, count = time.monotonic(), now
+        self.outcome.missed = self.crew.missed()
         while self.crew.asleep:
             self._wake_late()
             time.sleep(0.01)

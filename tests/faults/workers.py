@@ -11,11 +11,12 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from django.db import InterfaceError, OperationalError, connection, connections
+from psycopg2.errorcodes import IDLE_IN_TRANSACTION_SESSION_TIMEOUT
 
 from apps.core.jobs import Job
 from tests.faults.points import watch
@@ -43,16 +44,28 @@ Tasks = dict[Job, Callable[[int], Any]]
 class Fate:
     """Hits a worker, once, at the first point at which nobody was hit before: by a signal to itself.
 
-    So every worker comes a little further than those before it, until there is no point left.
+    So every worker comes a little further than those before it, until there is no point left. Where it passes is
+    written down too, so that a point at which nobody was ever hit is known.
     """
 
     notebook: int  # a descriptor to append to
+    passed: int  # another
     blow: signal.Signals | None
     where: str  # only at points whose names begin so
+    skips: int = 0  # so many points at which it could have been hit
     is_over: bool = False
+    known: set[str] = field(default_factory=set)
 
     def __call__(self, name: str) -> None:
-        if self.blow is None or self.is_over or not name.startswith(self.where) or name in self._struck():
+        if not name.startswith(self.where):
+            return
+        if name not in self.known:
+            self.known.add(name)
+            os.write(self.passed, f"{name}\n".encode())
+        if self.blow is None or self.is_over or name in self._struck():
+            return
+        if self.skips:
+            self.skips -= 1
             return
         self.is_over = True
         os.write(self.notebook, f"{name}\n".encode())
@@ -67,15 +80,17 @@ class Crew:
 
     def __init__(self, folder: Path, tasks: Tasks = TASKS, repeats: int = 1, where: str = "") -> None:
         self.tasks, self.repeats, self.where = tasks, repeats, where
-        self.notes, self.errors = folder / "points", folder / "errors"
+        self.notes, self.way, self.errors = folder / "points", folder / "passed", folder / "errors"
         self.errors.touch()
-        self.notebook = os.open(self.notes, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
+        self.notebook, self.passed = (
+            os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600) for path in (self.notes, self.way)
+        )
         self.alive: set[int] = set()
         self.asleep: set[int] = set()
 
-    def fork(self, blow: signal.Signals | None = None) -> int:
+    def fork(self, blow: signal.Signals | None = None, skips: int = 0) -> int:
         """One more worker, hit by ``blow`` at a point of its own, or by nothing; its process id."""
-        fate = Fate(self.notebook, blow, self.where)
+        fate = Fate(self.notebook, self.passed, blow, self.where, skips)
         connections.close_all()  # nobody may speak on a connection of the parent
         pid = os.fork()
         if pid == 0:
@@ -108,10 +123,15 @@ class Crew:
         for pid in list(self.alive):
             self.kill(pid)
         os.close(self.notebook)
+        os.close(self.passed)
 
     def struck(self) -> list[str]:
         """Points at which somebody was hit, in order."""
         return self.notes.read_text().splitlines()
+
+    def missed(self) -> set[str]:
+        """Points that somebody has passed and at which nobody was hit."""
+        return set(self.way.read_text().splitlines()) - set(self.struck())
 
     def _live(self, fate: Fate) -> None:
         """The whole life of a worker; does not return."""
@@ -151,8 +171,15 @@ class Crew:
         """As Celery does: an error that nobody expected is written down, and the next task comes."""
         try:
             task(*args)
-        except (OperationalError, InterfaceError) as error:
-            connection.close()
-            print(f"database: {error}", file=sys.stderr, flush=True)
-        except Exception:
-            print(traceback.format_exc(), file=sys.stderr, flush=True)
+        except Exception as error:
+            is_away = is_about_the_connection(error)
+            words = f"worker {os.getpid()} lost its database: {error}" if is_away else traceback.format_exc()
+            print(words, file=sys.stderr, flush=True)
+            if is_away:
+                connection.close()
+
+
+def is_about_the_connection(error: Exception) -> bool:
+    """Whether the database is away, or has ended the connection of one who slept in a transaction."""
+    slept = getattr(error.__cause__, "pgcode", "") == IDLE_IN_TRANSACTION_SESSION_TIMEOUT
+    return slept or isinstance(error, OperationalError | InterfaceError)
