@@ -61,6 +61,14 @@ def test_the_sheet_names_who_may_decide(cast: Cast, release: Release) -> None:
     assert "Nobody else here can approve it" not in text
 
 
+def test_a_sheet_that_needs_more_people_than_there_are_says_so(cast: Cast) -> None:
+    endpoint = world.endpoint(cast, name="strict", approvals_required=3)
+    own = releases.propose(actor=cast.actor("dana"), version=world.ready_version(cast), endpoint=endpoint)
+    text = as_(cast, "rhea").get(page(cast, "release", own.pk)).content.decode()
+    assert "Too few people here can approve it" in text
+    assert "Ask an administrator to invite one." in text
+
+
 def test_a_lone_administrator_is_led_to_inviting_and_to_the_policy(cast: Cast) -> None:
     Membership.objects.exclude(user=cast.user("ada")).update(role="viewer")
     own = releases.propose(actor=cast.actor("ada"), version=world.ready_version(cast), endpoint=world.endpoint(cast))
