@@ -84,6 +84,7 @@ def figure(
         "data": [_trace(line, times, unit) for line in lines],
         "layout": {
             "uirevision": span.query,
+            "meta": {"step": span.step},
             "showlegend": len(lines) > 1,
             "hovermode": "x unified",
             "margin": {"l": 44, "r": 12, "t": 20 if marks else 8, "b": 24},

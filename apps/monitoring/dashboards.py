@@ -3,7 +3,6 @@
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Any
 
 from django.utils.translation import gettext as _
@@ -14,7 +13,7 @@ from apps.deployments.models import Deployment
 from apps.monitoring.models import AlertRule
 from apps.monitoring.panels import Panel, Scene, panels
 from apps.monitoring.phrases import with_unit
-from apps.monitoring.selectors import marks
+from apps.monitoring.selectors import marks, ran_in
 from apps.monitoring.series import (
     Resources,
     Track,
@@ -198,20 +197,13 @@ def _parts(endpoint: Endpoint, names: Mapping[int, str], tracks: Mapping[Any, Tr
 
 
 def _past_track(endpoint: Endpoint, span: Span, seconds: int) -> Track | None:
-    """The same span so long ago, with its last step as full as all others; None where nothing happened in it."""
-    earlier = span.earlier(seconds)
-    full = between(earlier.start, earlier.start + timedelta(seconds=span.step * len(span)), step=span.step)
-    return read_tracks([endpoint.pk], full).get(endpoint.pk)
+    """The same span so long ago, with its last step full; None where nothing happened in it."""
+    return read_tracks([endpoint.pk], span.earlier(seconds).filled).get(endpoint.pk)
 
 
 def _deployments(endpoints: Iterable[Endpoint], span: Span) -> dict[int, Deployment]:
     """Those that ran in the span, newest first."""
-    rows = (
-        Deployment.objects.filter(endpoint__in=list(endpoints), created_at__lt=span.end)
-        .exclude(ended_at__lt=span.start)
-        .select_related("release__version__model")
-    )
-    return {row.pk: row for row in rows.order_by("-pk")}
+    return {row.pk: row for row in ran_in(endpoints, span)}
 
 
 def _named(found: Mapping[str, Resources], names: Mapping[int, str]) -> dict[str, Resources]:

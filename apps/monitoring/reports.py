@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from apps.deployments.models import Deployment
+from apps.monitoring.selectors import ran_in
 from apps.monitoring.series import Point, Track, fitted, read_resources, read_tracks
 from apps.monitoring.spans import Span
 from apps.targets.models import Endpoint
@@ -17,11 +17,7 @@ def report(endpoints: Sequence[Endpoint], span: Span) -> dict[str, Any]:
     """Every step of the span for each endpoint, and CPU and memory of its replicas."""
     span = fitted(span)
     tracks = read_tracks([endpoint.pk for endpoint in endpoints], span)
-    deployments = dict(
-        Deployment.objects.filter(endpoint__in=endpoints, created_at__lt=span.end)
-        .exclude(ended_at__lt=span.start)
-        .values_list("pk", "endpoint_id")
-    )
+    deployments = dict(ran_in(endpoints, span).values_list("pk", "endpoint_id"))
     resources = read_resources(list(deployments), span)
     return {
         "start": span.start,

@@ -1,6 +1,6 @@
 """Reading rules, alerts and channels, as far as an actor can see; and what the rail's badges count."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from django.db.models import Case, IntegerField, OuterRef, Q, QuerySet, Subquery, Value, When
@@ -104,6 +104,12 @@ def get_channel(actor: Actor, project: Project, pk: int) -> Channel:
 def deliveries(actor: Actor, channel: Channel) -> QuerySet[Delivery]:
     """What was sent, or is to be sent, over a channel, newest first."""
     return Delivery.objects.visible_to(actor).filter(channel=channel).select_related("alert__rule")
+
+
+def ran_in(endpoints: Iterable[Endpoint], span: Span) -> QuerySet[Deployment]:
+    """The deployments of these endpoints that ran in a span, newest first."""
+    rows = Deployment.objects.filter(endpoint__in=list(endpoints), created_at__lt=span.end)
+    return rows.exclude(ended_at__lt=span.start).select_related("release__version__model").order_by("-pk")
 
 
 def marks(endpoints: Sequence[Endpoint], span: Span) -> dict[int, list[Mark]]:

@@ -66,9 +66,17 @@ class Span:
     @property
     def query(self) -> str:
         """The span as it stands in an address."""
-        if self.preset:
-            return f"range={self.preset}"
+        return f"range={self.preset}" if self.preset else self.own_query
+
+    @property
+    def own_query(self) -> str:
+        """The same stretch as it stands in an address when time has moved on."""
         return f"from={self.start:%Y-%m-%dT%H:%M:%SZ}&to={self.end:%Y-%m-%dT%H:%M:%SZ}"
+
+    @property
+    def filled(self) -> "Span":
+        """The same span with its last step as long as all others."""
+        return replace(self, end=self.start + timedelta(seconds=self.step * len(self)))
 
     def earlier(self, seconds: int) -> "Span":
         """The same span so many seconds ago."""

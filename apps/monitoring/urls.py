@@ -1,7 +1,7 @@
 from django.urls import URLPattern, path
 
 from apps.monitoring import api as calls
-from apps.monitoring.views import alerts, channels, charts, overview
+from apps.monitoring.views import alerts, channels, charts, moments, overview
 
 pages: list[URLPattern] = [  # under /p/<project>/
     path("", overview.overview, name="overview"),
@@ -9,6 +9,7 @@ pages: list[URLPattern] = [  # under /p/<project>/
     path("endpoint-figures/", overview.endpoint_figures, name="endpoint_figures"),
     path("monitoring/", charts.monitoring, name="monitoring"),
     path("monitoring/<slug:endpoint>/charts/", charts.endpoint_charts, name="endpoint_charts"),
+    path("monitoring/<slug:endpoint>/moment/", moments.moment, name="moment"),
     path("alerts/", alerts.alerts, name="alerts"),
     path("alerts/<int:pk>/acknowledge/", alerts.acknowledge, name="acknowledge"),
     path("alerts/rules/", alerts.rules, name="rules"),

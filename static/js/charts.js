@@ -62,6 +62,31 @@
     const figure = JSON.parse(source.textContent);
     const height = Number(area.dataset.height) || undefined;
     window.Plotly.react(area, resolve(figure.data || []), resolve(dress(figure.layout || {}, height)), { ...CONFIG, ...figure.config });
+    listen(area);
+  }
+
+  /* A point leads to what happened in its minute, or in its step where that is longer: <div data-moment="address">. The
+     first click of two zooms out and leads nowhere, so each waits for the second. */
+  const DOUBLE_CLICK_MS = 320;
+  function lead(area, point, event) {
+    const figure = JSON.parse(document.getElementById(area.dataset.chart).textContent);
+    const start = Math.floor(new Date(figure.data[point.curveNumber].x[point.pointIndex]) / 60000) * 60000;
+    const end = start + Math.max(figure.layout.meta.step, 60) * 1000;
+    const [from, to] = [start, end].map((at) => new Date(at).toISOString().replace(".000", ""));
+    const address = `${area.dataset.moment}?from=${from}&to=${to}`;
+    if (event.ctrlKey || event.metaKey) window.open(address, "_blank", "noopener");
+    else location.assign(address);
+  }
+
+  function listen(area) {
+    if (!area.dataset.moment || "listens" in area.dataset) return;
+    area.dataset.listens = "";
+    let waiting;
+    area.on("plotly_click", ({ points, event }) => {
+      clearTimeout(waiting);
+      waiting = setTimeout(lead, DOUBLE_CLICK_MS, area, points[0], event);
+    });
+    area.on("plotly_doubleclick", () => clearTimeout(waiting));
   }
 
   function drawAll(root) {

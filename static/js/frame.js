@@ -68,10 +68,13 @@
     }
   }
 
-  /* Relative times: rewritten as they age, exact and local on hover */
+  /* Times: relative ones are rewritten as they age, times of day are the reader's own; exact on hover */
   const UNITS = [["year", 31536000], ["month", 2592000], ["week", 604800], ["day", 86400], ["hour", 3600], ["minute", 60]];
   const relative = new Intl.RelativeTimeFormat(document.documentElement.lang, { numeric: "always" });
   const soon = new Intl.RelativeTimeFormat(document.documentElement.lang, { numeric: "auto" });
+  const clocks = Object.fromEntries(Object.entries({
+    second: { timeStyle: "medium" }, minute: { timeStyle: "short" }, day: { dateStyle: "medium", timeStyle: "short" },
+  }).map(([form, style]) => [form, new Intl.DateTimeFormat(document.documentElement.lang, { ...style, hourCycle: "h23" })]));
   const exact = new Intl.DateTimeFormat(document.documentElement.lang, { dateStyle: "medium", timeStyle: "long" });
 
   function sayTime(at) {
@@ -84,9 +87,9 @@
   }
 
   function refreshTimes(root = document) {
-    for (const time of root.querySelectorAll("time[data-relative]")) {
+    for (const time of root.querySelectorAll("time[data-relative], time[data-clock]")) {
       const at = new Date(time.dateTime);
-      time.textContent = sayTime(at);
+      time.textContent = time.dataset.clock ? clocks[time.dataset.clock].format(at) : sayTime(at);
       if (!time.dataset.exact) time.title = time.dataset.exact = exact.format(at);
     }
   }
