@@ -1,7 +1,7 @@
 """What every rule's metric amounts to: now, and over past time for a preview."""
 
 from collections import defaultdict, deque
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from django.db.models import Avg, Count, Max
@@ -10,7 +10,8 @@ from apps.deployments.models import Replica
 from apps.monitoring.intake import is_gateway_heard
 from apps.monitoring.metrics import METRICS, ZERO_IN_SILENCE
 from apps.monitoring.models import AlertRule, Sample
-from apps.monitoring.series import read_resources, read_rows, read_whole
+from apps.monitoring.selectors import ran_in
+from apps.monitoring.series import Resources, read_resources, read_rows, read_whole
 from apps.monitoring.spans import Span, between, last
 from apps.monitoring.totals import Totals, merged
 
@@ -43,16 +44,14 @@ def measure(rules: Sequence[AlertRule], now: datetime) -> dict[int, float | None
     return values
 
 
-def measure_past(rule: AlertRule, deployments: Collection[int], span: Span) -> Values:
-    """What the rule would have seen at the end of each step of a past span; empty where the past was not recorded.
+def measure_past(rules: Sequence[AlertRule], span: Span) -> list[Values]:
+    """What each rule would have seen at the end of each step of a past span; empty where the past was not recorded.
 
-    ``deployments`` are those of the rule's endpoint, for its replicas' samples. How many replicas were ready at some
-    time is kept nowhere.
+    A few queries, however many rules there are. How many replicas were ready at some time is kept nowhere.
     """
-    source = _source(rule)
-    if source == "windows":
-        return _past_windows(rule, span)
-    return _past_samples(rule, deployments, span) if source == "samples" else []
+    found = _past_windows([rule for rule in rules if _source(rule) == "windows"], span)
+    found |= _past_samples([rule for rule in rules if _source(rule) == "samples"], span)
+    return [found.get(id(rule), []) for rule in rules]
 
 
 def _source(rule: AlertRule) -> str:
@@ -101,30 +100,50 @@ def _replicas_ready(rules: Iterable[AlertRule]) -> dict[int, float]:
     return ready
 
 
-def _past_windows(rule: AlertRule, span: Span) -> Values:
-    metric, width = METRICS[rule.metric], max(1, rule.window_seconds // span.step)
-    early = between(span.start - timedelta(seconds=rule.window_seconds), span.end, step=span.step)
-    steps: dict[int, Totals] = defaultdict(Totals)
-    for row in read_rows({rule.endpoint_id}, early):
+def _past_windows(rules: Sequence[AlertRule], span: Span) -> dict[int, Values]:
+    """By the rule's identity: a rule that is only tried has no id yet."""
+    if not rules:
+        return {}
+    early = between(
+        span.start - timedelta(seconds=max(rule.window_seconds for rule in rules)), span.end, step=span.step
+    )
+    steps: dict[int, dict[int, Totals]] = defaultdict(lambda: defaultdict(Totals))
+    for row in read_rows({rule.endpoint_id for rule in rules}, early):
         index = early.index(row.start)
         if index is not None:
-            row.add_to(steps[index])
+            row.add_to(steps[row.endpoint][index])
+    return {id(rule): _slid(rule, steps[rule.endpoint_id], early, span) for rule in rules}
+
+
+def _slid(rule: AlertRule, steps: Mapping[int, Totals], early: Span, span: Span) -> Values:
+    """The rule's window moved along the steps of ``early``, read from where ``span`` begins."""
     if not steps:
         return []
-    first, recent, values = min(steps), deque(maxlen=width), []  # type: int, deque[Totals], Values
-    for index in range(len(early)):
-        recent.append(steps.pop(index, Totals()))
-        if index < max(width, first):  # nothing is known of the time before the first window
-            continue
-        total = merged(recent)
+    metric, width = METRICS[rule.metric], max(1, rule.window_seconds // span.step)
+    begin = max(len(early) - len(span), min(steps))  # nothing is known of the time before the first window
+    recent: deque[Totals] = deque((steps.get(index, Totals()) for index in range(begin - width + 1, begin)), width)
+    values: Values = []
+    for index in range(begin, len(early)):
+        recent.append(steps.get(index, Totals()))
+        total = merged(recent) if width > 1 else recent[0]
         is_silent = not total.requests and rule.metric not in ZERO_IN_SILENCE
         at = early.starts[index] + timedelta(seconds=span.step)
         values.append((at, None if is_silent else metric.read(total, width * span.step)))
     return values
 
 
-def _past_samples(rule: AlertRule, deployments: Collection[int], span: Span) -> Values:
-    resources = read_resources(deployments, span).values()
+def _past_samples(rules: Sequence[AlertRule], span: Span) -> dict[int, Values]:
+    if not rules:
+        return {}
+    endpoint_of = dict(ran_in({rule.endpoint for rule in rules}, span).values_list("pk", "endpoint_id"))
+    by_endpoint: dict[int, list[Resources]] = defaultdict(list)
+    for one in read_resources(list(endpoint_of), span).values():
+        by_endpoint[endpoint_of[one.deployment]].append(one)
+    return {id(rule): _highest(rule, by_endpoint[rule.endpoint_id], span) for rule in rules}
+
+
+def _highest(rule: AlertRule, resources: Sequence[Resources], span: Span) -> Values:
+    """The busiest or the largest replica at each step."""
     values: Values = []
     for index, at in enumerate(span.starts):
         seen = [getattr(one, rule.metric)[index] for one in resources]

@@ -1,12 +1,11 @@
 """A rule against past data: when it would have fired, and what an alert's value has done of late."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.utils.translation import gettext as _
 
-from apps.deployments.models import Deployment
 from apps.monitoring import rules, sparklines
 from apps.monitoring.charts import Figure, Line, Stretch, figure
 from apps.monitoring.measuring import Values, measure_past
@@ -29,10 +28,6 @@ class Preview:
     episodes: list[Episode]
     figure: Figure | None
 
-    @property
-    def firing_seconds(self) -> float:
-        return sum((one.ended - one.fired).total_seconds() for one in self.episodes if one.ended)
-
 
 @dataclass(frozen=True)
 class Recent:
@@ -46,28 +41,24 @@ class Recent:
 def preview(rule: AlertRule, now: datetime) -> Preview:
     """The rule, saved or not, judged over the last day in steps of a minute."""
     span = last(DAY_SECONDS, now, step=DAY_STEP)
-    values = measure_past(rule, _deployments(rule, span), span)
+    [values] = measure_past([rule], span)
     episodes = rules.replay(condition_of(rule), values)
     return Preview(sentence(rule), episodes, _figure(rule, span, values, episodes) if values else None)
 
 
-def recent_values(alert: Alert, now: datetime) -> Recent | None:
-    """What the alert's value has done in the last hour; None where it is not recorded."""
+def recent_values(alerts: Sequence[Alert], now: datetime) -> list[Recent | None]:
+    """What each alert's value has done in the last hour; None where it is not recorded. A few queries for them all."""
     span = last(RECENT_SECONDS, now, step=DAY_STEP)
-    values = [value for _at, value in measure_past(alert.rule, _deployments(alert.rule, span), span)]
+    past = measure_past([alert.rule for alert in alerts], span)
+    return [_recent(alert.rule, values) for alert, values in zip(alerts, past, strict=True)]
+
+
+def _recent(rule: AlertRule, values: Values) -> Recent | None:
     if not values:
         return None
-    top = max([value for value in values if value is not None], default=0)
-    top = max(top, alert.rule.threshold)
-    height = sparklines.height_of(alert.rule.threshold, top)
-    return Recent(sparklines.line(values, top), sparklines.area(values, top), height)
-
-
-def _deployments(rule: AlertRule, span: Span) -> list[int]:
-    if METRICS[rule.metric].source != "samples":
-        return []
-    rows = Deployment.objects.filter(endpoint=rule.endpoint_id).exclude(ended_at__lt=span.start)
-    return list(rows.values_list("pk", flat=True))
+    drawn = [value for _at, value in values]
+    top = max(max((value for value in drawn if value is not None), default=0), rule.threshold)
+    return Recent(sparklines.line(drawn, top), sparklines.area(drawn, top), sparklines.height_of(rule.threshold, top))
 
 
 def _figure(rule: AlertRule, span: Span, values: Values, episodes: Iterable[Episode]) -> Figure:

@@ -1,6 +1,5 @@
 """Alerts, and the rules that raise them."""
 
-from datetime import datetime
 from typing import Any
 
 from django.contrib import messages
@@ -96,17 +95,13 @@ def rule_preview(request: PageRequest, project: str) -> HttpResponse:
 def _alerts(request: PageRequest, project: Project) -> dict[str, Any]:
     found = selectors.alerts(request.actor, project)
     pages = Paginator(found.filter(state=Alert.State.RESOLVED), PAGE)
-    now = timezone.now()
+    fired = list(selectors.open_alerts(request.actor, project))
     return {
-        "open": [_with_chart(alert, now) for alert in selectors.open_alerts(request.actor, project)],
+        "open": list(zip(fired, recent_values(fired, timezone.now()), strict=True)),
         "pending": found.filter(state=Alert.State.PENDING),
         "resolved": pages.get_page(request.GET.get("page")),
         "has_rules": AlertRule.objects.filter(project=project).exists(),
     }
-
-
-def _with_chart(alert: Alert, now: datetime) -> dict[str, Any]:
-    return {"alert": alert, "chart": recent_values(alert, now)}
 
 
 def _first_guess(request: PageRequest) -> dict[str, Any]:
