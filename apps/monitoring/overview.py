@@ -8,45 +8,27 @@ from statistics import median
 from django.db.models import Count, Min, OuterRef, Prefetch, Q, Subquery
 from django.utils import timezone
 
-from apps.accounts.models import ApiKey, Project
+from apps.accounts.models import Project
 from apps.core.actors import Actor
 from apps.deployments.models import Deployment, Replica, Route
 from apps.deployments.selectors import state_word
-from apps.library.exceptions import exceptions_waiting_for
-from apps.library.models import ModelVersion, SafetyException
+from apps.library.models import ModelVersion
 from apps.monitoring import sparklines
 from apps.monitoring.first_steps import FirstSteps, first_steps
 from apps.monitoring.models import Alert
 from apps.monitoring.selectors import open_alerts
-from apps.monitoring.series import Track, read_tracks, read_whole
+from apps.monitoring.series import Track, read_calls, read_tracks
 from apps.monitoring.spans import last
-from apps.monitoring.totals import Totals, merged
+from apps.monitoring.waiting import Waiting, waiting
 from apps.releases.models import Release, Review
-from apps.releases.selectors import waiting_for
 from apps.targets.models import Endpoint
 
 CARD_SECONDS, CARD_STEP = 1800, 60
 DAY, WEEK, MONTH = timedelta(days=1), timedelta(days=7), timedelta(days=30)
-KEY_WARNING = timedelta(days=14)
-MOST_WAITING = 6
 MOST_CHANGES = 10
 
 #: The worst first; the same words as everywhere else.
 ORDER = ("failed", "degraded", "starting", "running", "stopped", "empty")
-
-
-@dataclass(frozen=True)
-class Waiting:
-    """What waits for one person."""
-
-    reviews: list[Release]
-    exceptions: list[SafetyException]
-    refused: list[ModelVersion]
-    alerts: list[Alert]
-    keys: list[ApiKey]
-
-    def __bool__(self) -> bool:
-        return bool(self.reviews or self.exceptions or self.refused or self.alerts or self.keys)
 
 
 @dataclass(frozen=True)
@@ -124,22 +106,6 @@ def overview(actor: Actor, project: Project, now: datetime | None = None) -> Ove
     )
 
 
-def waiting(actor: Actor, project: Project, alerts: Iterable[Alert], now: datetime) -> Waiting:
-    """What to decide on, refused uploads of mine this week, alerts to acknowledge, keys about to expire."""
-    mine = Q(created_by=actor.user_id) if not actor.may("key.manage", project) else Q()
-    keys = ApiKey.objects.filter(mine, project=project, revoked_at__isnull=True)
-    refused = ModelVersion.objects.filter(
-        model__project=project, uploaded_by=actor.user_id, state=ModelVersion.State.REFUSED, created_at__gte=now - WEEK
-    ).select_related("model")
-    return Waiting(
-        reviews=list(waiting_for(actor).filter(project=project)[:MOST_WAITING]),
-        exceptions=list(exceptions_waiting_for(actor, project)[:MOST_WAITING]),
-        refused=list(refused.order_by("-pk")[:MOST_WAITING]),
-        alerts=[a for a in alerts if a.state == Alert.State.FIRING and actor.may("alert.acknowledge", project)],
-        keys=list(keys.filter(expires_at__gt=now, expires_at__lt=now + KEY_WARNING).order_by("expires_at")),
-    )
-
-
 def cards(project: Project, alerts: Iterable[Alert], now: datetime) -> list[Card]:
     """Every endpoint of the project, unhealthy first."""
     endpoints = list(_endpoints(project))
@@ -167,13 +133,14 @@ def changes(project: Project) -> list[Change]:
 
 
 def figures(project: Project, found: Sequence[Card], now: datetime) -> Figures:
-    day = merged(_last_day([card.endpoint.pk for card in found], now))
+    day = last(int(DAY.total_seconds()), now, step=3600)
+    requests, failed = read_calls([card.endpoint.pk for card in found], day)
     served = [card for card in found if card.state != "empty"]
     return Figures(
         up=sum(card.state in ("running", "degraded") for card in served),
         endpoints=len(served),
-        requests=day.requests,
-        error_share=day.error_share,
+        requests=requests,
+        error_share=100 * failed / requests if requests else None,
         deployments=Deployment.objects.filter(project=project, live_at__gte=now - WEEK).count(),
         seconds_to_live=_seconds_to_live(project, now),
     )
@@ -215,10 +182,6 @@ def _card(endpoint: Endpoint, track: Track, alerts: int) -> Card:
         spark_area=sparklines.area(track.rps()),
         alerts=alerts,
     )
-
-
-def _last_day(endpoints: Sequence[int], now: datetime) -> Iterable[Totals]:
-    return read_whole(endpoints, last(int(DAY.total_seconds()), now, step=3600)).values()
 
 
 def _seconds_to_live(project: Project, now: datetime) -> float | None:

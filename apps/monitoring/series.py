@@ -7,14 +7,16 @@ from functools import cached_property
 from typing import Any
 
 from django.db import models
-from django.db.models import Avg, Max, Q
+from django.db.models import Avg, Max, Q, Sum
+from django.db.models.fields.json import KeyTextTransform
+from django.db.models.functions import Cast
 from django.utils import timezone
 
 from apps.monitoring.latencies import Latencies
 from apps.monitoring.models import Sample, Window
 from apps.monitoring.rollup import FINE, HOUR, KEPT, MINUTE
 from apps.monitoring.spans import Span, between
-from apps.monitoring.totals import Totals
+from apps.monitoring.totals import SERVER_ERRORS, Totals
 
 PERCENTILES = (50, 90, 99, 99.9)
 RESOLUTIONS = (HOUR, MINUTE, FINE)
@@ -158,15 +160,19 @@ def read_whole(endpoints: Collection[int], span: Span, keys_of: KeysOf = by_endp
 
 
 def read_rows(endpoints: Collection[int], span: Span) -> Iterator[Row]:
-    """The windows of a span in order of time: the coarsest that fit its steps, finer ones at its recent end."""
+    """The windows of a span in order of time."""
+    if endpoints:
+        for values in _windows(endpoints, span).order_by("start").values_list(*_COLUMNS).iterator():
+            yield Row(*values)
+
+
+def read_calls(endpoints: Collection[int], span: Span) -> tuple[int, int]:
+    """How many requests came in a span, and how many of them failed (5xx): added up by the database."""
     if not endpoints:
-        return
-    stretches = Q()
-    for seconds, start, end in _stretches(span):
-        stretches |= Q(seconds=seconds, start__gte=start, start__lt=end)
-    rows = Window.objects.filter(stretches, endpoint__in=endpoints).order_by("start")
-    for values in rows.values_list(*_COLUMNS).iterator():
-        yield Row(*values)
+        return 0, 0
+    failed = Cast(KeyTextTransform(SERVER_ERRORS, "counts"), models.IntegerField())
+    found = _windows(endpoints, span).aggregate(requests=Sum("requests"), failed=Sum(failed))
+    return found["requests"] or 0, found["failed"] or 0
 
 
 def read_resources(deployments: Collection[int], span: Span) -> dict[str, Resources]:
@@ -195,6 +201,14 @@ def fitted(span: Span, now: datetime | None = None) -> Span:
     if span.step >= kept:
         return span
     return between(span.start, span.end, step=kept, preset=span.preset)
+
+
+def _windows(endpoints: Collection[int], span: Span) -> models.QuerySet[Window]:
+    """The coarsest windows that fit the steps of a span, finer ones at its recent end."""
+    stretches = Q()
+    for seconds, start, end in _stretches(span):
+        stretches |= Q(seconds=seconds, start__gte=start, start__lt=end)
+    return Window.objects.filter(stretches, endpoint__in=endpoints)
 
 
 def _stretches(span: Span) -> Sequence[tuple[int, datetime, datetime]]:
