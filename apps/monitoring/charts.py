@@ -100,7 +100,7 @@ def figure(
             },
             "yaxis": _value_axis(highest, unit, most),
             "shapes": [
-                *(_shade(stretch, span) for stretch in stretches),
+                *(shape for stretch in stretches for shape in _shade(stretch, span)),
                 *(_mark_line(mark) for mark in marks),
                 *(_threshold_line(threshold) for threshold in thresholds),
             ],
@@ -133,8 +133,9 @@ def _trace(line: Line, times: list[str], unit: str) -> dict[str, Any]:
         "line": {"color": line.colour, "width": 1.75},
         "hovertemplate": f"%{{y:,.4~g}} {unit}".rstrip() + "<extra>%{fullData.name}</extra>",
     }
-    if _has_lone_points(line.values):  # a value between two gaps makes no line, and would not be seen
-        trace |= {"mode": "lines+markers", "marker": {"size": 4, "color": line.colour}}
+    if lone := _lone_points(line.values):  # a value between two gaps makes no line, and would not be seen
+        sizes = [4 if index in lone else 0 for index in range(len(line.values))]
+        trace |= {"mode": "lines+markers", "marker": {"size": sizes, "color": line.colour}}
     if line.is_past:
         trace |= {"line": {"color": QUIET, "width": 1.25, "dash": "dot"}, "mode": "lines"}
     if line.is_area:
@@ -213,20 +214,24 @@ def _threshold_label(threshold: Threshold) -> dict[str, Any]:
     }
 
 
-def _shade(stretch: Stretch, span: Span) -> dict[str, Any]:
-    start, end = max(stretch.start, span.start), stretch.end or span.end
-    return _shape("rect", moment(start), moment(end), fillcolor=BAD, opacity=0.13, line={"width": 0}, layer="below")
+def _shade(stretch: Stretch, span: Span) -> list[dict[str, Any]]:
+    """A soft field, and the line at which it begins: the shortest stretch is narrower than a pixel."""
+    start, end = moment(max(stretch.start, span.start)), moment(stretch.end or span.end)
+    field = _shape("rect", start, end, fillcolor=BAD, opacity=0.18, line={"width": 0}, layer="below")
+    return [field, _shape("line", start, start, line={"color": BAD, "width": 1.5})]
 
 
 def _shape(kind: str, x0: str, x1: str, **style: Any) -> dict[str, Any]:
     return {"type": kind, "yref": "paper", "x0": x0, "x1": x1, "y0": 0, "y1": 1, **style}
 
 
-def _has_lone_points(values: Values) -> bool:
+def _lone_points(values: Values) -> set[int]:
     padded = [None, *values, None]
-    return any(
-        here is not None and padded[index] is None and padded[index + 2] is None for index, here in enumerate(values)
-    )
+    return {
+        index
+        for index, here in enumerate(values)
+        if here is not None and padded[index] is None and padded[index + 2] is None
+    }
 
 
 def _rounded(value: float | None) -> float | None:

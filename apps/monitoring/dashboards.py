@@ -37,15 +37,21 @@ PASTS: dict[str, tuple[int, Text]] = {
     "day": (86400, gettext_lazy("yesterday")),
     "week": (7 * 86400, gettext_lazy("last week")),
 }
-STEPS_OF_A_MULTIPLE = 120
+STEPS_OF_A_MULTIPLE = 60  # so that an hour is read by the minute, and a day by the hour
+
+Tracks = Mapping[tuple[int, int | None], Track]
 
 
 @dataclass(frozen=True)
 class Wish:
-    """What a page's address asks for, beside the span."""
+    """What a page's address asks for, beside the span. Replicas come and go, so they are not compared."""
 
     group: str = "endpoint"
     past: str = ""
+
+    @property
+    def can_compare(self) -> bool:
+        return self.group != "replica"
 
     @property
     def query(self) -> str:
@@ -84,7 +90,7 @@ def wish_of(query: Mapping[str, str]) -> Wish:
             advice=_("Group by %(groups)s; compare with %(pasts)s.")
             % {"groups": ", ".join(GROUPS), "pasts": ", ".join(PASTS)},
         )
-    return Wish(group, past)
+    return Wish(group, past if group != "replica" else "")
 
 
 def endpoint_panels(endpoint: Endpoint, span: Span, wish: Wish) -> list[Panel]:
@@ -95,7 +101,7 @@ def endpoint_panels(endpoint: Endpoint, span: Span, wish: Wish) -> list[Panel]:
     tracks = read_tracks([endpoint.pk], span, keys)
     names = _names(deployments)
     past = PASTS.get(wish.past)
-    return panels(
+    drawn = panels(
         Scene(
             span=span,
             whole=tracks.get(endpoint.pk, _nothing(span)),
@@ -107,6 +113,7 @@ def endpoint_panels(endpoint: Endpoint, span: Span, wish: Wish) -> list[Panel]:
             rules=list(AlertRule.objects.filter(endpoint=endpoint, is_enabled=True)),
         )
     )
+    return [panel for panel in drawn if panel.is_by_replica] if wish.group == "replica" else drawn
 
 
 def multiples(endpoints: Sequence[Endpoint], span: Span, wish: Wish) -> list[Row]:
@@ -119,19 +126,20 @@ def multiples(endpoints: Sequence[Endpoint], span: Span, wish: Wish) -> list[Row
     tracks = read_tracks(ids, span, keys)
     past = read_tracks(ids, span.earlier(PASTS[wish.past][0]), keys) if wish.past else {}
     if wish.group == "release":
-        return _release_rows(endpoints, span, tracks)
+        return _release_rows(endpoints, span, tracks, past)
     nothing = _nothing(span)
     return [Row(one, one.name, _traffic(tracks.get(one.pk, nothing), past.get(one.pk))) for one in endpoints]
 
 
-def _release_rows(
-    endpoints: Sequence[Endpoint], span: Span, tracks: Mapping[tuple[int, int | None], Track]
-) -> list[Row]:
+def _release_rows(endpoints: Sequence[Endpoint], span: Span, tracks: Tracks, past: Tracks) -> list[Row]:
+    """A release is compared with itself: one that is younger than the past has none."""
     names = _names(_deployments(endpoints, span))
     rows = []
     for endpoint in endpoints:
         own = sorted((pk for key, pk in tracks if key == endpoint.pk and pk), reverse=True)
-        rows += [Row(endpoint, _name(names, pk), _traffic(tracks[endpoint.pk, pk], None)) for pk in own]
+        for pk in own:
+            key = endpoint.pk, pk
+            rows.append(Row(endpoint, _name(names, pk), _traffic(tracks[key], past.get(key))))
     return rows
 
 

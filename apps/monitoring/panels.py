@@ -22,6 +22,7 @@ PANEL_OF = {
     "cpu": "cpu",
     "memory": "memory",
 }
+BY_REPLICA = frozenset({"cpu", "memory"})  # what is measured at the replica and not at the gateway
 MOST_LINES = 8
 
 
@@ -33,6 +34,10 @@ class Panel:
     title: Text
     unit: str
     figure: Figure
+
+    @property
+    def is_by_replica(self) -> bool:
+        return self.key in BY_REPLICA
 
     @property
     def figure_id(self) -> str:

@@ -65,8 +65,8 @@
     listen(area);
   }
 
-  /* A point leads to what happened in its minute, or in its step where that is longer: <div data-moment="address">. The
-     first click of two zooms out and leads nowhere, so each waits for the second. */
+  /* A point leads to what happened in its minute, or in its step where that is longer: <div data-moment="address">.
+     Two clicks zoom out and lead nowhere, so the first waits for a second. */
   const DOUBLE_CLICK_MS = 320;
   function lead(area, point, event) {
     const figure = JSON.parse(document.getElementById(area.dataset.chart).textContent);
@@ -81,12 +81,17 @@
   function listen(area) {
     if (!area.dataset.moment || "listens" in area.dataset) return;
     area.dataset.listens = "";
-    let waiting;
+    let waiting = 0;
     area.on("plotly_click", ({ points, event }) => {
-      clearTimeout(waiting);
-      waiting = setTimeout(lead, DOUBLE_CLICK_MS, area, points[0], event);
+      if (waiting) {
+        waiting = clearTimeout(waiting);
+        return;
+      }
+      waiting = setTimeout(() => {
+        waiting = 0;
+        lead(area, points[0], event);
+      }, DOUBLE_CLICK_MS);
     });
-    area.on("plotly_doubleclick", () => clearTimeout(waiting));
   }
 
   function drawAll(root) {
@@ -102,8 +107,22 @@
     }
   }
 
+  /* An own range is chosen in the reader's zone and asked for in UTC, which it stands in where no script runs. */
+  function localise(root) {
+    const zone = new Intl.DateTimeFormat(LANGUAGE, { timeZoneName: "short" }).formatToParts().find(({ type }) => type === "timeZoneName");
+    for (const field of root.querySelectorAll?.("input[data-utc]") || []) field.value = local(field.dataset.utc).slice(0, 16);
+    for (const name of root.querySelectorAll?.("[data-zone]") || []) name.textContent = zone.value;
+  }
+
+  document.addEventListener("formdata", ({ target, formData }) => {
+    for (const field of target.querySelectorAll("input[data-utc]")) {
+      formData.set(field.name, new Date(field.value).toISOString().slice(0, 19) + "Z");
+    }
+  });
+
   speak(document.currentScript.dataset);
   document.addEventListener("htmx:afterSettle", (event) => {
+    localise(event.target);
     drawAll(event.target);
     redrawFor(event.target);
   });
@@ -111,5 +130,6 @@
     if (event.target.matches?.(".js-plotly-plot")) window.Plotly?.purge(event.target);
   });
   document.addEventListener("slipway:theme", () => drawAll(document));
+  localise(document);
   drawAll(document);
 })();

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
 from django.test import Client
@@ -10,12 +11,16 @@ from django.utils import timezone
 
 from apps.accounts import services as accounts
 from apps.accounts.models import ApiKey, Membership
+from apps.deployments.models import Deployment, Route
+from apps.library.models import Upload
 from apps.monitoring import services
 from apps.monitoring.alerting import evaluate_rules
 from apps.monitoring.models import Alert, AlertRule, Channel, Delivery
 from apps.monitoring.rollup import roll_up
 from apps.monitoring.spans import settled
 from apps.releases import services as releases
+from apps.releases.models import Build
+from apps.targets.models import Environment
 from tests import world
 from tests.cast import Cast
 from tests.monitoring.traffic import serving, traffic
@@ -107,30 +112,58 @@ def test_the_overview_puts_the_unhealthy_endpoint_first(page: Page, cast: Cast, 
     assert "Waiting for you" not in page("vic", "overview")
 
 
-def test_the_overview_asks_the_database_the_same_number_of_times(
-    page: Page, client: Client, cast: Cast, now: datetime, django_assert_max_num_queries: Callable
-) -> None:
-    busy(cast, now)
-    for index in range(4):
-        serving(cast, f"more-{index}", live_at=now, replicas=1)
-    page("omar", "badges")
-    with django_assert_max_num_queries(26):
-        client.get(reverse("monitoring:overview", args=[SLUG]))
+QUERIES = {
+    ("overview", ""): 22,
+    ("endpoint_figures", ""): 9,
+    ("monitoring", ""): 7,
+    ("monitoring", "?by=release&compare=day"): 10,
+    ("monitoring", "?by=replica"): 7,
+    ("monitoring", "?endpoint=digits&by=release&compare=day"): 12,
+    ("alerts", ""): 12,
+    ("rules", ""): 6,
+    ("channels", ""): 5,
+}
 
 
-def test_the_monitoring_page_asks_the_database_the_same_number_of_times(
-    page: Page, client: Client, cast: Cast, now: datetime, django_assert_max_num_queries: Callable
+@pytest.mark.parametrize(("name", "query"), QUERIES)
+def test_a_page_asks_the_database_as_often_for_many_rows_as_for_one(
+    page: Page, client: Client, cast: Cast, now: datetime, django_assert_num_queries: Callable, name: str, query: str
 ) -> None:
     busy(cast, now)
-    for index in range(4):
-        serving(cast, f"more-{index}", live_at=now, replicas=1)
+    crowd(cast, now)
     page("omar", "badges")
-    with django_assert_max_num_queries(12):
-        client.get(reverse("monitoring:monitoring", args=[SLUG]))
+    with django_assert_num_queries(QUERIES[name, query]):
+        client.get(reverse(f"monitoring:{name}", args=[SLUG]) + query)
+
+
+def crowd(cast: Cast, now: datetime) -> None:
+    """More of everything: endpoints with traffic, rules of every kind with open alerts, channels with deliveries."""
+    for index, metric in enumerate(["latency_p99", "requests", "cpu", "memory", "error_share"]):
+        deployment = serving(cast, f"more-{index}", live_at=now - timedelta(minutes=10), replicas=1)
+        traffic(deployment, now - timedelta(minutes=2), now)
+        channel, _secret = services.create_channel(
+            actor=cast.actor("omar"), project=cast.project, name=f"Room {index}", kind="mail", config={"to": ["a@b.de"]}
+        )
+        services.test_channel(actor=cast.actor("omar"), channel=channel)
+        rule = services.create_rule(
+            actor=cast.actor("omar"),
+            project=cast.project,
+            endpoint=deployment.endpoint,
+            name=f"Rule {index}",
+            metric=metric,
+            operator=">",
+            threshold=0.0,
+            window_seconds=300 if index % 2 else 60,
+            for_seconds=0,
+            severity="warning",
+            channels=[channel],
+        )
+        Alert.objects.create(rule=rule, state=Alert.State.FIRING, value=1, since=now, fired_at=now)
 
 
 @pytest.mark.parametrize(
-    "query", ["", "?range=24h&by=release", "?by=replica", "?compare=day", "?range=30d&compare=week"]
+    "query",
+    ["", "?range=24h&by=release", "?by=replica", "?compare=day", "?by=release&compare=day", "?range=30d&compare=week"],
 )
 def test_every_way_to_look_at_all_endpoints_answers(page: Page, cast: Cast, now: datetime, query: str) -> None:
     busy(cast, now)
@@ -145,6 +178,30 @@ def test_one_endpoint_is_shown_in_full(page: Page, cast: Cast, now: datetime, qu
     text = page("vic", "monitoring", query=f"?endpoint=digits{query}")
     assert text.count('class="chart-area"') == 6
     assert "chart-latency-figure" in text
+
+
+def test_a_release_is_compared_with_itself_of_yesterday(page: Page, cast: Cast, now: datetime) -> None:
+    digits = serving(cast, "digits", live_at=now - timedelta(days=2))
+    for day in (now, now - timedelta(days=1)):
+        traffic(digits, day - timedelta(minutes=5), day)
+    assert "spark-past" not in page("vic", "monitoring", query="?by=release")
+    assert "spark-past" in page("vic", "monitoring", query="?by=release&compare=day")
+
+
+def test_one_endpoint_by_replica_shows_what_is_measured_at_replicas(page: Page, cast: Cast, now: datetime) -> None:
+    busy(cast, now)
+    text = page("vic", "monitoring", query="?endpoint=digits&by=replica&compare=day")
+    assert text.count('class="chart-area"') == 2
+    assert "v1 \\u00b7 0" in text
+    assert "v1 \\u00b7 1" in text
+    assert "so they are not compared" in text
+
+
+def test_an_own_range_is_kept_in_its_fields(page: Page, cast: Cast, now: datetime) -> None:
+    busy(cast, now)
+    text = page("vic", "monitoring", query="?from=2026-05-01T10:00&to=2026-05-01T11:00&by=release")
+    assert 'name="from" required value="2026-05-01T10:00" data-utc="2026-05-01T10:00:00.000Z"' in text
+    assert 'type="hidden" name="by" value="release"' in text
 
 
 def test_a_refresh_brings_the_figures_alone(page: Page, cast: Cast, now: datetime) -> None:
@@ -271,3 +328,39 @@ def test_what_waits_leads_to_where_it_is_done(page: Page, cast: Cast, now: datet
     assert reverse("releases:release", args=[SLUG, release.pk]) in page("rhea", "overview")
     assert reverse("library:version", args=[SLUG, "churn", refused.number]) in page("dana", "overview")
     assert "Waiting for you" not in page("omar", "overview")
+
+
+def test_an_operator_is_told_of_what_waits_to_be_started_built_or_mended(page: Page, cast: Cast, now: datetime) -> None:
+    built = serving(cast, "digits", live_at=now).release
+    Route.objects.all().delete()
+    Deployment.objects.all().delete()
+    assert "it is approved and built" not in page("omar", "overview")
+    Environment.objects.update(starts_by_itself=False)
+    assert "it is approved and built" in page("omar", "overview")
+    assert "it is approved and built" not in page("dana", "overview")
+    Build.objects.filter(release=built).update(state="failed")
+    assert "could not be built" in page("omar", "overview")
+    Deployment.objects.filter(pk=serving(cast, "wine", live_at=now).pk).update(phase="failed")
+    assert "failed at wine" in page("omar", "overview")
+    serving(cast, "wine", live_at=now)
+    assert "failed at wine" not in page("omar", "overview")
+
+
+def test_an_upload_that_broke_off_waits_for_its_sender(page: Page, cast: Cast, now: datetime) -> None:
+    facts: dict[str, Any] = {"project": cast.project, "created_by": cast.user("dana"), "name": "a.onnx", "size": 10}
+    upload = Upload.objects.create(**facts, expires_at=now + timedelta(days=1))
+    assert "broke off" not in page("dana", "overview")
+    Upload.objects.update(updated_at=now - timedelta(minutes=20))
+    assert "<strong>a.onnx</strong> broke off" in page("dana", "overview")
+    assert "broke off" not in page("ada", "overview")
+    Upload.objects.filter(pk=upload.pk).update(state="expired")
+    assert "was left for too long" in page("dana", "overview")
+    Upload.objects.create(**facts, expires_at=now + timedelta(days=1))
+    assert "was left for too long" not in page("dana", "overview")
+
+
+def test_only_who_may_manage_keys_is_told_that_one_expires(page: Page, cast: Cast, now: datetime) -> None:
+    key = accounts.issue_key(actor=cast.actor("ada"), project=cast.project, name="CI", scopes=["read"]).key
+    ApiKey.objects.filter(pk=key.pk).update(expires_at=now + timedelta(days=3), created_by=cast.user("dana"))
+    assert "expires soon" in page("ada", "overview")
+    assert "expires soon" not in page("dana", "overview")
