@@ -101,5 +101,5 @@ def _broken(actor: Actor, project: Project, now: datetime) -> QuerySet[Upload]:
 
 
 def _keys(project: Project, now: datetime) -> QuerySet[ApiKey]:
-    rows = ApiKey.objects.filter(project=project, revoked_at__isnull=True)
+    rows = ApiKey.objects.filter(project=project, revoked_at__isnull=True, disabled_at__isnull=True)
     return rows.filter(expires_at__gt=now, expires_at__lt=now + KEY_WARNING).order_by("expires_at")

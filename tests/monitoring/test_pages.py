@@ -113,7 +113,7 @@ def test_the_overview_puts_the_unhealthy_endpoint_first(page: Page, cast: Cast, 
 
 
 QUERIES = {
-    ("overview", ""): 22,
+    ("overview", ""): 21,
     ("endpoint_figures", ""): 9,
     ("monitoring", ""): 7,
     ("monitoring", "?by=release&compare=day"): 10,
