@@ -41,6 +41,7 @@ def test_a_canary_runs_beside_what_serves_and_has_no_traffic(
     look(canary, times=2)
     assert (canary.phase, canary.live_at) == ("running", None)
     assert weights(endpoint) == {stable.pk: 100}
+    assert [step.name for step in canary.steps.all()] == ["start", "healthy", "beside"], "once each"
     assert [step.name for step in canary.steps.filter(state="running")] == ["beside"]
     assert look(stable).is_wanted
     assert {row.pk for row in selectors.running(endpoint)} == {stable.pk, canary.pk}

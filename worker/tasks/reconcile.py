@@ -195,7 +195,7 @@ def remove_replica(deployment: Deployment, driver: Driver, name: str) -> None:
 
 def follow_steps(deployment: Deployment) -> None:
     """Keep the timeline: the start ends when every replica has been started, the wait for health when all are well."""
-    if deployment.live_at is not None:
+    if deployment.live_at is not None or deployment.phase == Deployment.Phase.RUNNING:  # a canary that waits
         return
     rows = deployment.replica_set.filter(index__lt=deployment.replicas)
     if not rows.filter(started_at__isnull=True).exists():
