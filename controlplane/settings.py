@@ -17,8 +17,7 @@ env = environ.FileAwareEnv()  # NAME_FILE names a file that holds the value of N
 
 # The product's own
 SLIPWAY_HOME = data_folder(BASE_DIR)
-SLIPWAY_WEB_PORT = env.int("SLIPWAY_WEB_PORT", 8000)
-SLIPWAY_GATEWAY_PORT = env.int("SLIPWAY_GATEWAY_PORT", 8080)
+SLIPWAY_WEB_PORT, SLIPWAY_GATEWAY_PORT = env.int("SLIPWAY_WEB_PORT", 8000), env.int("SLIPWAY_GATEWAY_PORT", 8080)
 SLIPWAY_WEB_URL = env.str("SLIPWAY_WEB_URL", f"http://127.0.0.1:{SLIPWAY_WEB_PORT}").rstrip("/")
 SLIPWAY_GATEWAY_URL = env.str("SLIPWAY_GATEWAY_URL", f"http://127.0.0.1:{SLIPWAY_GATEWAY_PORT}").rstrip("/")
 SLIPWAY_GATEWAY_INTERNAL_URLS = env.list(  # each gateway process, where the worker collects what they measured
@@ -270,12 +269,11 @@ DATA_UPLOAD_MAX_MEMORY_SIZE = SLIPWAY_BODY_MAX_BYTES
 MESSAGE_STORAGE = "django.contrib.messages.storage.session.SessionStorage"
 
 # Languages and time
-LANGUAGE_CODE = "en"
+LANGUAGE_CODE, TIME_ZONE = "en", "UTC"
 LANGUAGES = [("en", "English"), ("zh-hans", "简体中文")]
 LANGUAGE_COOKIE_NAME = "slipway_language"
 LOCALE_PATHS = [BASE_DIR / "apps" / "core" / "locale"]
 USE_I18N = USE_TZ = True
-TIME_ZONE = "UTC"
 
 # The API
 REST_FRAMEWORK = {

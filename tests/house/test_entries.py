@@ -32,6 +32,7 @@ FORM = "application/x-www-form-urlencoded"
 SILENT = {
     "audit:verify": "looks at the log, and writes beside it",
     "deployments:try_it": "calls a model; calls are counted, not recorded",
+    "deployments:run_golden": "calls a model, as above",
     "library:preview_card": "only shows what was typed",
     "library_api:upload PATCH": "bytes on their way; the version made of them is recorded",
     "targets:target_new_try": "only looks at what was typed",
@@ -42,6 +43,7 @@ MORE = {
     "releases:approve": ["release.cleared"],  # the last approval that was needed
     "releases_api:approve": ["release.cleared"],
     "library:upload": ["model.created"],  # the model of a name that there was not
+    "library:use_sample": ["model.created", "model.edited"],  # and its description
     "targets:target_edit": ["target.credentials_replaced"],  # other machines, and other credentials for them
     "deployments:roll_back": ["deployment.started"],  # the deployment that takes over
     "deployments_api:rollback": ["deployment.started"],
@@ -77,8 +79,10 @@ class Story:
             "library:ask_exception": {"reason": "Needed"},
             "library:edit_model": {"description": "Other words"},
             "library_api:model": {"description": "Other words"},
-            "library:retire_versions": {"version": "digits/2"},
+            "library:retire_versions": {"version": "digits/2", "sure": "yes"},
             "library:tag_models": {"tag": "new", "models": "digits"},
+            "library:untag_models": {"tag": "new", "models": "digits"},
+            "library:restore_versions": {"version": "digits/1"},
             "monitoring:channel_new": {"name": "Third", "kind": "webhook", "url": "https://example.com/third"},
             "monitoring:rule": rule,
             "monitoring:rule_new": rule,
@@ -113,6 +117,8 @@ class Story:
             "library_api:versions": self.upload,
             "library:restore_version": self.retire,
             "library_api:restore": self.retire,
+            "library:restore_versions": self.retire,
+            "library:untag_models": lambda: self.knock("library:tag_models"),
             "library:retire_versions": lambda: world.ready_version(cast),
             "library:delete_version": lambda: world.ready_version(cast, "spare"),
             "library_api:version": lambda: world.ready_version(cast, "spare"),
