@@ -21,6 +21,9 @@ BYTES_EACH = 10  # on average, beyond those
 
 _JSON = re.compile(rb'"(?:[^"\\]++|\\.)*+"?|[\[\]{}]', re.DOTALL)
 _BLANK = re.compile(rb"\s*+")
+_TAIL = 200  # bytes in which the version lies, the last entry of the outermost object
+_JSON_VERSION = re.compile(rb'"version"\s*:\s*\[\s*(\d{1,4})\s*,\s*(\d{1,4})\s*,\s*(\d{1,4})\s*\]\s*\}\s*\Z')
+_UBJ_VERSION = re.compile(rb"version\[#(?:L\0{7}\x03|[iU]\x03)i(.)i(.)i(.)\}\s*\Z", re.DOTALL)
 _SIZES = {
     **dict.fromkeys(b"iUC", 1), b"I"[0]: 2, **dict.fromkeys(b"ld", 4), **dict.fromkeys(b"LD", 8),
     **dict.fromkeys(b"TFZN", 0),
@@ -36,6 +39,16 @@ def refuse_odd(data: Buffer, kind: str) -> None:
         raise _broken() from error
     if _BLANK.match(data, end).end() != len(data):  # type: ignore[union-attr]
         raise _broken()
+
+
+def versions(data: Buffer, kind: str) -> tuple[str, ...]:
+    """The version of XGBoost that wrote the file: three numbers behind the model; none where it does not say so."""
+    tail = bytes(data[-_TAIL:])
+    found = (_JSON_VERSION if kind == "xgboost_json" else _UBJ_VERSION).search(tail)
+    if found is None:
+        return ()
+    numbers = map(int, found.groups()) if kind == "xgboost_json" else (group[0] for group in found.groups())
+    return (".".join(map(str, numbers)),)
 
 
 def _end_of_json(data: Buffer) -> int:

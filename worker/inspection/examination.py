@@ -1,7 +1,8 @@
 """One examination from the first byte to the verdict: the checks in their order, each reported as it goes."""
 
+import re
 import time
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Collection, Generator, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -23,6 +24,8 @@ _LIMITS_ONLY = Wall("none", Message(gettext_noop("No sandbox on this machine: li
 _PRODUCERS = {"pytorch": "pytorch", "skl2onnx": "scikit-learn", "tf2onnx": "tensorflow", "keras2onnx": "keras"}
 
 _MEASURED = ("file_bytes", "memory_bytes", "model_memory_bytes", "latency_ms", "throughput")
+
+_VERSION = re.compile(r"\d[\w.+-]{0,39}", re.ASCII)
 
 _SIGN_OF_LIFE = 30.0  # seconds between two lines while packages are installed: who reads along counts on hearing more
 _SLOW = 3  # times the patience with libraries that take half a minute to be imported
@@ -296,14 +299,16 @@ class _Examination:
         )
 
     def _framework(self, framework: str) -> tuple[str, str]:
-        """The library that made the model and its version, where the file tells."""
-        load = self.facts["load"]
+        """The library that made the model, and its version as the upload tells it: never the one installed here."""
         if framework == "onnx":
             outline = self.found.outline
             made_by = _PRODUCERS.get(outline.producer.casefold(), "onnx")
-            return made_by, outline.producer_version if made_by == outline.producer.casefold() else ""
-        version = load.get("written_by") or max(self.safe.versions, default="") or load.get("version", "")
-        return framework, str(version)
+            told = [outline.producer_version if made_by == outline.producer.casefold() else ""]
+        else:
+            made_by = framework
+            load = self.facts["load"]
+            told = [_newest(self.safe.versions), load.get("written_by", ""), self.found.written_by]
+        return made_by, next((text for text in map(str, told) if _VERSION.fullmatch(text)), "")
 
     def _labels(self) -> tuple[str, ...]:
         """Names of the classes: the model's words, else those of the labels file, else the model's numbers."""
@@ -312,3 +317,7 @@ class _Examination:
         if classes and (has_words or len(classes) != len(self.found.labels)):
             return classes
         return self.found.labels
+
+
+def _newest(versions: Collection[str]) -> str:
+    return max(versions, key=lambda version: [int(part) for part in re.findall(r"[0-9]{1,9}", version)], default="")

@@ -68,6 +68,11 @@ class Intake:
         return self.mlflow.example if self.mlflow else None
 
     @property
+    def written_by(self) -> str:
+        """The version of the library, as the folder around the model tells it."""
+        return self.mlflow.version if self.mlflow else ""
+
+    @property
     def readable(self) -> Path:
         """What the sandbox has to see: the file, or the folder where a format is one."""
         return self.model.path.parent if self.model.kind == "tensorflow" else self.model.path

@@ -4,17 +4,28 @@ What HDF5 can hold besides numbers (links to other files, data stored elsewhere,
 by h5py inside the sandbox, where there are no other files, before Keras sees it: see ``probes/hdf5_files``.
 """
 
+import json
+from typing import NamedTuple
+
 from worker.inspection import archives, keras_config
 from worker.inspection.protobuf import Buffer
 from worker.inspection.refusals import Refusal
 from worker.specs import Message, gettext_noop
 
 MEMBERS = frozenset({"config.json", "metadata.json", "model.weights.h5"})
+_NOTES_BYTES = 64 << 10
 HDF5 = b"\x89HDF\r\n\x1a\n"
 
 
-def read_archive(data: Buffer) -> set[str]:
-    """The classes that a ``.keras`` file names; refuses classes off the list, and members that it should not have."""
+class Contents(NamedTuple):
+    """What a ``.keras`` file is made of, and the version of Keras that wrote it."""
+
+    classes: set[str]
+    version: str
+
+
+def read_archive(data: Buffer) -> Contents:
+    """What a ``.keras`` file names; refuses classes off the list, and members that it should not have."""
     entries = {entry.name: entry for entry in archives.read_zip(data)}
     others = sorted(set(entries) - MEMBERS)
     if others:
@@ -24,7 +35,17 @@ def read_archive(data: Buffer) -> set[str]:
     weights = entries["model.weights.h5"]
     if weights.deflated or data[weights.start : weights.start + len(HDF5)] != HDF5:
         raise _broken()
-    return judged(archives.read(data, entries["config.json"], keras_config.LARGEST))
+    classes = judged(archives.read(data, entries["config.json"], keras_config.LARGEST))
+    return Contents(classes, _version(data, entries.get("metadata.json")))
+
+
+def _version(data: Buffer, entry: archives.Entry | None) -> str:
+    """What the notes of the file say; nothing where they cannot be read."""
+    try:
+        notes = json.loads(archives.read(data, entry, _NOTES_BYTES)) if entry else None
+    except (Refusal, ValueError, RecursionError):
+        return ""
+    return str(notes.get("keras_version") or "") if isinstance(notes, dict) else ""
 
 
 def judged(config: bytes) -> set[str]:

@@ -19,6 +19,8 @@ from worker.specs import Message, gettext_noop
 
 # The entry that names the model's file, by flavour.
 NATIVE = {"onnx": "data", "sklearn": "pickled_model", "xgboost": "data", "lightgbm": "data"}
+# The entry that says which version of its library wrote it.
+_VERSIONS = {"sklearn": "sklearn_version", "xgboost": "xgb_version", "lightgbm": "lgb_version"}
 
 _NOTE_BYTES = 64 << 10
 _NOTES = ("requirements.txt", "conda.yaml", "python_env.yaml")
@@ -38,6 +40,7 @@ class Folder:
     columns: tuple[str, ...] = ()  # the names of the inputs, where the signature has them
     example: Mapping[str, Any] | None = None  # an inference request made of the input example
     facts: Mapping[str, Any] = field(default_factory=dict)  # for people: plain JSON
+    version: str = ""  # of the library that wrote the model
 
 
 def open_folder(mlmodel: Candidate, candidates: Sequence[Candidate]) -> Folder:
@@ -55,6 +58,7 @@ def open_folder(mlmodel: Candidate, candidates: Sequence[Candidate]) -> Folder:
         signature.columns,
         _example(data, files, signature),
         _facts(data, flavour, flavours, files) | {"signature": signature.shown},
+        str(flavours[flavour].get(_VERSIONS.get(flavour)) or ""),
     )
 
 

@@ -4,7 +4,7 @@ Each needs an examination environment with its library (see ``environments``). W
 sandbox, compared, and served as that; the upload itself is never opened again.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from worker.inspection import foreign, keras_files, tensorflow_files, torch_files
@@ -24,7 +24,8 @@ class Reading(NamedTuple):
     """What was found in a file that may be opened."""
 
     summary: Message
-    details: dict[str, object]
+    details: Mapping[str, object]
+    version: str = ""  # of the library that wrote it
 
 
 def _read_torch(candidate: Candidate) -> Reading:
@@ -33,7 +34,8 @@ def _read_torch(candidate: Candidate) -> Reading:
         found = reader(data)
     words = gettext_noop("%(members)d members, %(operators)d operators and %(names)d names, all on the lists")
     shown = {"members": found.members, "operators": len(found.operators), "names": len(found.names)}
-    return Reading(Message(words, shown), {"operators": sorted(found.operators), "names": sorted(found.names)})
+    details = {"operators": sorted(found.operators), "names": sorted(found.names)}
+    return Reading(Message(words, shown), details, found.version)
 
 
 def _read_saved_model(candidate: Candidate) -> Reading:
@@ -41,14 +43,15 @@ def _read_saved_model(candidate: Candidate) -> Reading:
         found = tensorflow_files.read(data)
     words = gettext_noop("%(nodes)d nodes, %(operators)d kinds of operators, all on the list")
     shown = {"nodes": found.nodes, "operators": len(found.operators)}
-    return Reading(Message(words, shown), {"operators": sorted(found.operators), "written_by": found.version})
+    details = {"operators": sorted(found.operators), "written_by": found.version}
+    return Reading(Message(words, shown), details, found.version)
 
 
 def _read_keras(candidate: Candidate) -> Reading:
     with view(candidate.path) as data:
-        names = keras_files.read_archive(data)
+        found = keras_files.read_archive(data)
     words = gettext_noop("%(names)d classes, all on the list of layers; the weights are looked through in the sandbox")
-    return Reading(Message(words, {"names": len(names)}), {"names": sorted(names)})
+    return Reading(Message(words, {"names": len(found.classes)}), {"names": sorted(found.classes)}, found.version)
 
 
 def _read_hdf5(candidate: Candidate) -> Reading:

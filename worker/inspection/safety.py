@@ -18,7 +18,7 @@ class Safety:
     summary: Message
     tier: int  # 0: cannot run code; 1: a pickle, opened once, in the sandbox; 2: one that people made an exception for
     loader: str  # the probe's word for how to open it
-    versions: tuple[str, ...] = ()  # of scikit-learn, as the file carries them
+    versions: tuple[str, ...] = ()  # of the library that wrote it, as the file carries them
     details: Mapping[str, Any] = field(default_factory=dict)
     environment: str = ""  # of libraries that are not ours; then it is opened nowhere but in the sandbox
     granted: tuple[str, ...] = ()  # names beyond the list that an exception covers
@@ -42,12 +42,14 @@ def judge(intake: Intake, excepted: Collection[str] = ()) -> Safety:
     if kind in networks.KINDS:
         network = networks.KINDS[kind]
         found = network.read(intake.model)
-        return Safety(found.summary, 0, kind, details=found.details, environment=network.environment)
-    if kind != "lightgbm":
-        with view(intake.model.path) as data:
-            booster_files.refuse_odd(data, kind)
+        written_by = (found.version,) if found.version else ()
+        return Safety(found.summary, 0, kind, written_by, found.details, network.environment)
     text = gettext_noop("The format holds numbers only; it cannot run code")
-    return Safety(Message(text), 0, "lightgbm" if kind == "lightgbm" else "xgboost")
+    if kind == "lightgbm":  # its text names no version but that of the format
+        return Safety(Message(text), 0, "lightgbm")
+    with view(intake.model.path) as data:
+        booster_files.refuse_odd(data, kind)
+        return Safety(Message(text), 0, "xgboost", booster_files.versions(data, kind))
 
 
 def _judge_pickle(intake: Intake, excepted: Collection[str]) -> Safety:
@@ -79,12 +81,13 @@ def _judge_pickle(intake: Intake, excepted: Collection[str]) -> Safety:
 
 def _judge_skops(intake: Intake) -> Safety:
     with view(intake.model.path) as data:
-        names = skops_files.names_in(data)
-    unknown = skops_files.forbidden(names, allowlist.load())
+        found = skops_files.read(data)
+    unknown = skops_files.forbidden(found.names, allowlist.load())
     if unknown:
         raise _forbidden(unknown[0])
     text = gettext_noop("%(names)d types, all on the list of known parts")
-    return Safety(Message(text, {"names": len(names)}), 0, "skops", details={"names": sorted(names)})
+    shown, details = {"names": len(found.names)}, {"names": sorted(found.names)}
+    return Safety(Message(text, shown), 0, "skops", tuple(sorted(found.versions)), details)
 
 
 _HARMLESS_BUT_FOREIGN: tuple[tuple[str, str], ...] = (

@@ -84,7 +84,7 @@ def _require_safe(path: Path, form: str, wished: Any) -> tuple[str, ...]:
                 raise Garbled("not ONNX") from error
         if form != "skops":
             return ()
-        names = skops_files.names_in(data)
+        names = skops_files.read(data).names
         if skops_files.forbidden(names, allowlist.load()):
             raise Refusal(
                 Message(gettext_noop("The converted file holds types that are not on the list of known parts."))

@@ -5,8 +5,9 @@ nothing.
 """
 
 import json
+import re
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 from worker.inspection import archives
 from worker.inspection.allowlist import Allowed
@@ -18,6 +19,8 @@ SCHEMA_BYTES = 48 << 20
 SCHEMA_PARTS = 1_000_000  # lists, dictionaries and their items: a forest of 1,000 trees has 400,000, in 17 MB
 UNPACKED = 4 << 30
 SCHEMA = "schema.json"
+
+_VERSION = re.compile(r'"([\w.+-]{1,40})"')
 
 # Not among them, on purpose: PartialNode, MethodNode, OperatorFuncNode and whatever is new.
 _LOADERS = frozenset(
@@ -38,8 +41,15 @@ _PLAIN = frozenset(
 )
 
 
-def names_in(data: Any) -> set[str]:
-    """Every ``module:name`` that the file mentions; refuses loaders that are not on our list."""
+class Contents(NamedTuple):
+    """What a file would make, and who says to have written it."""
+
+    names: set[str]  # module:name
+    versions: set[str]  # of scikit-learn
+
+
+def read(data: Any) -> Contents:
+    """Every name that the file mentions; refuses loaders that are not on our list."""
     entries = archives.read_zip(data, ENTRIES)
     schema = next((entry for entry in entries if entry.name == SCHEMA), None)
     if schema is None:
@@ -49,7 +59,20 @@ def names_in(data: Any) -> set[str]:
         if entry is not schema:
             for _ in archives.stream(data, entry):
                 pass
-    return {_name(node) for node in _nodes(read_schema(data, schema))}
+    contents = Contents(set(), set())
+    for node in _nodes(read_schema(data, schema)):
+        if "__loader__" in node or "__class__" in node or "__module__" in node:
+            contents.names.add(_name(node))
+        elif "_sklearn_version" in node:
+            contents.versions.add(_version(node["_sklearn_version"]))
+    return Contents(contents.names, contents.versions - {""})
+
+
+def _version(node: Any) -> str:
+    """The text in a node of JSON; nothing where it is something else."""
+    text = node.get("content") if isinstance(node, dict) else None
+    found = _VERSION.fullmatch(text) if isinstance(text, str) else None
+    return found[1] if found else ""
 
 
 def read_schema(data: Any, schema: archives.Entry) -> dict[str, Any]:
@@ -67,12 +90,12 @@ def read_schema(data: Any, schema: archives.Entry) -> dict[str, Any]:
 
 
 def _nodes(tree: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Every mapping in the description: the nodes, and the attributes of their objects."""
     waiting: list[Any] = [tree]
     while waiting:
         item = waiting.pop()
         if isinstance(item, dict):
-            if "__loader__" in item or "__class__" in item or "__module__" in item:
-                yield item
+            yield item
             waiting.extend(item.values())
         elif isinstance(item, list):
             waiting.extend(item)

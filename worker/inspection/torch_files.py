@@ -68,6 +68,7 @@ class Findings:
     operators: set[str] = field(default_factory=set)
     names: set[str] = field(default_factory=set)
     members: int = 0
+    version: str = ""  # of torch, where the archive carries it
 
 
 def read_script(data: Buffer) -> Findings:
@@ -90,15 +91,17 @@ def read_export(data: Buffer) -> Findings:
     members = _members(data, _EXPORT)
     operators: set[str] = set()
     names: set[str] = set()
+    version = ""
     for _, kind, entry in members:
         if kind == "graph":
             graph = _json(data, entry)
             operators |= _judged(lambda graph=graph: torch_code.check_graph(graph))
+            version = str(graph.get("torch_version") or "") if isinstance(graph, dict) else ""
         elif kind == "weights":
             _refuse_pickled_weights(_json(data, entry))
         elif kind == "inputs":
             names |= _walk_inputs(archives.read(data, entry, PICKLE_BYTES))
-    return Findings(operators, names, len(members))
+    return Findings(operators, names, len(members), version)
 
 
 def _members(data: Buffer, grammar: re.Pattern[str]) -> list[tuple[str, str, Entry]]:

@@ -5,7 +5,7 @@ arrays of any size. A Keras file has none of that.
 """
 
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import h5py
 
@@ -17,8 +17,15 @@ FREE = 1 << 20  # bytes that an array may claim beyond what the file has: chunks
 RATIO = 100
 
 
-def check(path: Path) -> str:
-    """The description of the model in its attributes, if there is one; Failure ``hdf5`` for what does not belong."""
+class Notes(NamedTuple):
+    """What the attributes of the file say, as far as they are there."""
+
+    config: str  # the description of the model
+    version: str  # of Keras
+
+
+def check(path: Path) -> Notes:
+    """What the file says of itself; Failure ``hdf5`` for what does not belong."""
     limit = FREE + RATIO * path.stat().st_size
     with h5py.File(path, "r") as file:
         total = 0
@@ -35,8 +42,12 @@ def check(path: Path) -> str:
                     waiting.append((item, depth + 1))
                 if total > limit or seen > OBJECTS or depth >= DEPTH:
                     raise Failure("hdf5", what="more than such a file can hold")
-        config = file.attrs.get("model_config", "")
-        return config.decode() if isinstance(config, bytes) else str(config)
+        return Notes(_text(file, "model_config"), _text(file, "keras_version"))
+
+
+def _text(file: Any, name: str) -> str:
+    found = file.attrs.get(name, "")
+    return found.decode() if isinstance(found, bytes) else str(found)
 
 
 def _plain(group: Any, name: str) -> Any:

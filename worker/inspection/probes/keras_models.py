@@ -26,10 +26,11 @@ def open_model(path: Path, kind: str) -> "KerasModel":
     """The model in a file; refuses what the control plane could not see in it."""
     folder = Path(os.environ.get("TMPDIR", "/tmp"))
     if kind == "hdf5":
-        _check_classes(hdf5_files.check(path))
+        notes = hdf5_files.check(path)
+        _check_classes(notes.config)
         copy = folder / "model.h5"
         copy.symlink_to(path)
-        return KerasModel(copy)
+        return KerasModel(copy, notes.version)
     weights = folder / "weights.h5"
     with zipfile.ZipFile(path) as archive:
         weights.write_bytes(archive.read("model.weights.h5"))
@@ -54,13 +55,13 @@ class KerasModel:
 
     library = "keras"
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, version: str = "") -> None:
         self.model: Any = keras.models.load_model(path, compile=False, safe_mode=True)
         self.inputs: list[Tensor] = []
         self.outputs: list[Tensor] = []
         self.names: list[str] = []
         self.has_free_rows = False
-        self.origin = Origin(type(self.model).__name__)
+        self.origin = Origin(type(self.model).__name__, version)
 
     def learn_inputs(self, example: Any) -> Arrays:
         for tensor in self.model.inputs:
