@@ -9,7 +9,7 @@ from worker import sandbox
 from worker.builders.base import Builder, BuildSettings, Tell, keep_quiet
 from worker.builders.bundles import pack_bundle
 from worker.builders.locking import lock, pin
-from worker.builders.replaying import replay_once
+from worker.builders.replaying import NO_WALL, replay_once
 from worker.builders.venvs import ensure_environment, lock_digest
 from worker.errors import ToolError
 from worker.specs import BuildResult, BuildSpec, Message, Step, gettext_noop
@@ -40,6 +40,7 @@ class EnvironmentBuilder(Builder):
     def _replay(self, steps: list[Step], bundle: Path, environment: Path, home: Path) -> None:
         """Without a wall only the replica compares, when it starts."""
         if not sandbox.strongest():
+            steps.append(Step("golden", 0.0, Message(NO_WALL)))
             return
         started = time.monotonic()
         detail = replay_once(bundle, environment, home)

@@ -15,6 +15,12 @@ LIMITS = Limits(memory_bytes=8 << 30, seconds=300.0, cpu_seconds=300)
 _EQUAL = gettext_noop("The golden sample is answered exactly as when it was examined")
 _CLOSE = gettext_noop("The golden sample is answered as when it was examined, at most %(worst)s apart in %(output)s")
 _NONE_KEPT = gettext_noop("It loads and answers; no golden sample was kept to compare with")
+NO_WALL = gettext_noop(
+    "Not compared here: this machine has no sandbox to run the model in. Each replica compares when it starts."
+)
+OTHER_PYTHON = gettext_noop(
+    "Not compared here: the image has Python %(image)s and this machine %(here)s. Each replica compares when it starts."
+)
 _DIFFERENT = gettext_noop(
     "The packed model answers its golden sample differently than when it was examined: output %(output)s %(how)s."
     " Nothing is started. Examine the version again; if that passes, look for what changed in its packages."

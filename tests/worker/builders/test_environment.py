@@ -62,6 +62,15 @@ def test_what_was_packed_has_answered_its_golden_sample(first: BuildResult) -> N
     assert str(first.steps[-1].detail) == "The golden sample is answered exactly as when it was examined"
 
 
+def test_a_machine_without_a_sandbox_says_that_nothing_was_compared(
+    first: BuildResult, settings: BuildSettings, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sandbox, "strongest", lambda: None)
+    last = EnvironmentBuilder(settings).build(make_spec(home, SERVING), home).steps[-1]
+    assert last.name == "golden"
+    assert "no sandbox" in str(last.detail)
+
+
 @walled
 def test_a_model_that_answers_its_golden_sample_differently_is_not_built(
     first: BuildResult, settings: BuildSettings, home: Path

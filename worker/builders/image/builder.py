@@ -19,7 +19,7 @@ from worker.builders.image.provenance import make_statement, resource, sign
 from worker.builders.image.runtime import Runtime, ensure_runtime
 from worker.builders.image.sbom import MEDIA_TYPE, make_sbom
 from worker.builders.locking import Platform, for_gpus, lock, pin
-from worker.builders.replaying import replay_once
+from worker.builders.replaying import NO_WALL, OTHER_PYTHON, replay_once
 from worker.builders.venvs import ensure_environment
 from worker.errors import ToolError
 from worker.specs import BuildResult, BuildSpec, Message, Step, gettext_noop
@@ -98,10 +98,14 @@ class _Build:
         For GPUs it is the same version's build for processors: this machine has no use for the other one, and the
         replica compares on its GPU before it gets traffic.
         """
-        is_same_python = self.settings.base_python == f"{sys.version_info[0]}.{sys.version_info[1]}"
-        if not sandbox.strongest() or not is_same_python or sys.platform != "linux":
-            return
+        here = f"{sys.version_info[0]}.{sys.version_info[1]}"
         with self._step("golden") as details:
+            if not sandbox.strongest():
+                details.append(Message(NO_WALL))
+                return
+            if self.settings.base_python != here:
+                details.append(Message(OTHER_PYTHON, {"image": self.settings.base_python, "here": here}))
+                return
             lock_file = self._lock_file(pin(self.spec.requirements))
             environment = ensure_environment(lock_file, self.home, self.settings)
             details.append(replay_once(bundle, environment, self.home))
