@@ -89,15 +89,14 @@ class _Examination:
         try:
             self.safe = safety.judge(self.found, self.spec.excepted)
         except Refusal as refusal:
-            if "exception" in refusal.details:  # people may yet decide on it
-                refusal.details = {**refusal.details, **self._second_opinion()}
+            refusal.details = {**refusal.details, **self._second_opinion()}
             raise
-        details = {"tier": self.safe.tier, **self.safe.details, **(self._second_opinion() if self.safe.tier else {})}
+        details = {"tier": self.safe.tier, **self.safe.details, **self._second_opinion()}
         return Evidence("safety", "passed", self.safe.summary, details=details)
 
     def _second_opinion(self) -> Facts:
-        """What another scanner says, for people to read; it changes no verdict."""
-        said = second_opinion.ask(self.found.model.path)
+        """What another scanner says of a pickle, for people to read; it changes no verdict."""
+        said = second_opinion.ask(self.found.model.path) if self.found.model.kind == "pickle" else {}
         return {"second_opinion": said} if said else {}
 
     def sandbox(self) -> Steps:

@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from worker.inspection import examine
+from worker.inspection import examine, second_opinion
 from worker.specs import Evidence, ExamineSpec, SourceFile
 
 _STATUS = Path("/proc/self/status")
@@ -63,6 +63,7 @@ def _peak() -> int:
 
 def main() -> None:
     folder, marker = Path(sys.argv[1]), Path(sys.argv[2])
+    second_opinion.ask = lambda path: {}  # of other scanners ``tests/bench/scanners.py`` tells
     for case in json.loads((folder / "index.json").read_text()):
         print(json.dumps(judge(case, marker)), flush=True)
 

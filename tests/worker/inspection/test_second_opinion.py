@@ -28,13 +28,30 @@ def test_a_known_gadget_is_called_dangerous(tmp_path: Path) -> None:
     assert str(said["scanner"]).startswith("picklescan ")
 
 
+def judged(folder: Path, data: bytes) -> Evidence:
+    """What the safety check says of a file."""
+    path = folder / "m.pkl"
+    path.write_bytes(data)
+    (folder / "scratch").mkdir()
+    findings = examine(ExamineSpec((SourceFile(path, "m.pkl", "", path.stat().st_size),), folder / "scratch"))
+    return next(f for f in findings if isinstance(f, Evidence) and f.check == "safety" and f.state != "running")
+
+
 def test_the_safety_check_shows_it_beside_our_own_verdict(tmp_path: Path) -> None:
-    path = tmp_path / "m.pkl"
-    path.write_bytes(pickle.dumps(LogisticRegression()))
-    (tmp_path / "scratch").mkdir()
-    findings = examine(ExamineSpec((SourceFile(path, "m.pkl", "", path.stat().st_size),), tmp_path / "scratch"))
-    safety = next(f for f in findings if isinstance(f, Evidence) and (f.check, f.state) == ("safety", "passed"))
-    assert safety.details["second_opinion"]["verdict"] == "nothing dangerous"
+    safety = judged(tmp_path, pickle.dumps(LogisticRegression()))
+    assert (safety.state, safety.details["second_opinion"]["verdict"]) == ("passed", "nothing dangerous")
+
+
+@pytest.mark.parametrize(
+    ("data", "verdict"),
+    [
+        (malice.whole(malice.call("os", "system", "true")), "dangerous"),
+        (malice.whole(malice.estimator() + b"}b}b"), "nothing dangerous"),  # what only a machine of its own can see
+    ],
+)
+def test_it_is_shown_beside_a_refusal_too(data: bytes, verdict: str, tmp_path: Path) -> None:
+    safety = judged(tmp_path, data)
+    assert (safety.state, safety.details["second_opinion"]["verdict"]) == ("failed", verdict)
 
 
 @pytest.mark.parametrize("answer", [b"", b"[]", b"{", b'{"verdict": "fine"}', b"[" * 100_000])
