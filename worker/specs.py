@@ -38,9 +38,11 @@ class Tensor:
     name: str
     datatype: str  # BOOL UINT8 … INT64 FP16 FP32 FP64 BYTES
     shape: tuple[int, ...]
+    columns: tuple[str, ...] = ()  # names of the last dimension's places, where the model knows them
 
     def to_json(self) -> dict[str, Any]:
-        return {"name": self.name, "datatype": self.datatype, "shape": list(self.shape)}
+        named = {"columns": list(self.columns)} if self.columns else {}
+        return {"name": self.name, "datatype": self.datatype, "shape": list(self.shape), **named}
 
 
 @dataclass(frozen=True)
@@ -54,7 +56,9 @@ class Signature:
 
 def signature_from_json(data: Mapping[str, Any]) -> Signature:
     def tensors(rows: list[dict[str, Any]]) -> tuple[Tensor, ...]:
-        return tuple(Tensor(row["name"], row["datatype"], tuple(row["shape"])) for row in rows)
+        return tuple(
+            Tensor(row["name"], row["datatype"], tuple(row["shape"]), tuple(row.get("columns") or ())) for row in rows
+        )
 
     return Signature(tensors(data["inputs"]), tensors(data["outputs"]))
 

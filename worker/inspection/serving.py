@@ -104,6 +104,8 @@ def signature(facts: Any) -> Signature:
             not isinstance(tensor.name, str)
             or tensor.datatype not in _DATATYPES
             or not all(isinstance(n, int) for n in tensor.shape)
+            or not all(isinstance(name, str) for name in tensor.columns)
+            or (tensor.columns and tensor.shape[-1:] != (len(tensor.columns),))
         ):
             raise Garbled("no signature")
     if not found.inputs or not found.outputs:

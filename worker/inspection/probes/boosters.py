@@ -1,11 +1,13 @@
 """What XGBoost's and LightGBM's boosters have in common: a matrix in, ``output`` out."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from worker.inspection.probes.models import Arrays, Origin, Tensor, datatype_of
+from worker.inspection.probes.models import Arrays, Origin, Tensor, datatype_of, fitting
 
 Splits = list[tuple[int, float]]  # column, threshold
 
@@ -15,12 +17,17 @@ class Booster(ABC):
 
     library = ""
 
-    def __init__(self, booster: Any, width: int, objective: str) -> None:
+    def __init__(self, booster: Any, width: int, objective: str, names: Sequence[str] = ()) -> None:
         self.booster = booster
         self.objective = objective
-        self.inputs = [Tensor("input", "FP32", (-1, width))]
+        self.inputs = [Tensor("input", "FP32", (-1, width), fitting(names, width))]
         self.outputs: list[Tensor] = []
         self.origin = Origin("Booster", notes={"objective": objective})
+
+    def learn_inputs(self, names: Sequence[str]) -> None:
+        """Take the names of the columns that came beside the model, where it has none of its own."""
+        (table,) = self.inputs
+        self.inputs = [replace(table, columns=table.columns or fitting(names, table.shape[1]))]
 
     def predict(self, arrays: Arrays) -> Arrays:
         return {"output": np.asarray(self.compute(arrays["input"]))}

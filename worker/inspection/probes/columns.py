@@ -7,7 +7,7 @@ import numpy as np
 from sklearn.compose import ColumnTransformer
 from sklearn.pipeline import FeatureUnion, Pipeline
 
-from worker.inspection.probes.models import Tensor
+from worker.inspection.probes.models import Tensor, fitting
 from worker.inspection.probes.reporting import Failure
 
 INPUT = "input"
@@ -35,7 +35,9 @@ def inputs_of(model: Any, names: Sequence[str] = ()) -> list[Tensor]:
             Tensor(name, word, (-1, 1))
             for name, word in zip(column_names(model, first, int(width), names), types, strict=True)
         ]
-    return [Tensor(INPUT, "FP64" if "FP64" in types else types[0], (-1, width))]
+    own = names_in(model, first)
+    shown = fitting(names if own is None else own, width)
+    return [Tensor(INPUT, "FP64" if "FP64" in types else types[0], (-1, width), shown)]
 
 
 def width_of(model: Any, first: Any) -> int:
@@ -78,9 +80,14 @@ def _datatype_of(values: Any) -> str:
     return "INT64" if kind in "iu" else "BOOL" if kind == "b" else "FP64" if kind == "f" else "BYTES"
 
 
-def column_names(model: Any, first: Any, width: int, beside: Sequence[str] = ()) -> list[str]:
+def names_in(model: Any, first: Any) -> Any:
+    """What the columns were called when the model was fitted on a table; None where it was not."""
     names = getattr(model, "feature_names_in_", None)
-    names = getattr(first, "feature_names_in_", None) if names is None else names
+    return getattr(first, "feature_names_in_", None) if names is None else names
+
+
+def column_names(model: Any, first: Any, width: int, beside: Sequence[str] = ()) -> list[str]:
+    names = names_in(model, first)
     if names is None and len(set(beside)) == width:
         names = beside
     return [str(name) for name in names] if names is not None else [f"x{index}" for index in range(width)]

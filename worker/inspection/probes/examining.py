@@ -45,7 +45,7 @@ def examine(request: dict[str, Any], report: Reporter) -> None:
         if model.origin.version:
             facts.update(state="warned", code="other_version")
     with report.check("signature") as facts:
-        if kind in _ESTIMATORS:
+        if kind != "onnx":
             model.learn_inputs(request.get("columns") or ())
         arrays, answers = _first_answers(model, kind)
         facts.update(inputs=[t.to_json() for t in model.inputs], outputs=[t.to_json() for t in model.outputs])

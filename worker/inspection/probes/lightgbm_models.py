@@ -1,5 +1,6 @@
 """LightGBM: opens its text files."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,8 @@ import numpy as np
 
 from worker.inspection.probes.boosters import Booster, Splits
 from worker.inspection.probes.samples import round_down
+
+_MADE_UP = re.compile(r"Column_\d+")  # what LightGBM calls columns that came without names
 
 
 class LightBooster(Booster):
@@ -42,4 +45,5 @@ def _round(line: str) -> str:
 def open_model(path: Path, kind: str, allowed: frozenset[str]) -> LightBooster:
     booster = lightgbm.Booster(model_file=str(path))
     objective = str(booster.dump_model(num_iteration=1).get("objective", ""))
-    return LightBooster(booster, booster.num_feature(), objective.split(" ")[0])
+    names = [] if all(map(_MADE_UP.fullmatch, booster.feature_name())) else booster.feature_name()
+    return LightBooster(booster, booster.num_feature(), objective.split(" ")[0], names)

@@ -1,5 +1,6 @@
 """What every loaded model can do, whatever its library."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -14,6 +15,10 @@ DTYPES: dict[str, Any] = {
 }  # fmt: skip
 
 
+NAMED = 1000  # columns of a table whose names are kept
+NAME = 128  # characters of one
+
+
 @dataclass(frozen=True)
 class Tensor:
     """One input or output: a word of the Open Inference Protocol for its type; −1 is a free dimension."""
@@ -21,9 +26,11 @@ class Tensor:
     name: str
     datatype: str
     shape: tuple[int, ...]
+    columns: tuple[str, ...] = ()  # names of the last dimension's places, where the model knows them
 
     def to_json(self) -> dict[str, Any]:
-        return {"name": self.name, "datatype": self.datatype, "shape": list(self.shape)}
+        named = {"columns": list(self.columns)} if self.columns else {}
+        return {"name": self.name, "datatype": self.datatype, "shape": list(self.shape), **named}
 
 
 @dataclass(frozen=True)
@@ -44,6 +51,12 @@ class Model(Protocol):
     origin: Origin
 
     def predict(self, arrays: Arrays) -> Arrays: ...
+
+
+def fitting(names: Iterable[Any], width: int) -> tuple[str, ...]:
+    """The names, where there is a different one for each of so many columns; a wider table is shown without."""
+    texts = tuple(str(name)[:NAME] for name in names)
+    return texts if len(texts) == len(set(texts)) == width <= NAMED else ()
 
 
 def datatype_of(array: np.ndarray) -> str:

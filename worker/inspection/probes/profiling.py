@@ -5,6 +5,8 @@ import json
 import resource
 import statistics
 import time
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -51,13 +53,14 @@ def profile(request: dict[str, Any], report: Reporter) -> None:
         opener = importlib.import_module(_HERE + _OPENERS[kind])
         spoken = "joblib" if kind == "pickle" else kind  # whose reader takes both, as the runtime does
         model = opener.open_model(path, spoken, frozenset(request["allowed"]))
-        inputs = [Tensor(**tensor) for tensor in request["inputs"]]
+        inputs = [_tensor(**tensor) for tensor in request["inputs"]]
         if kind != "onnx":  # a graph knows its own names, an estimator may have forgotten those of its columns
-            model.inputs, model.outputs = inputs, [Tensor(**tensor) for tensor in request["outputs"]]
+            model.inputs, model.outputs = inputs, [_tensor(**tensor) for tensor in request["outputs"]]
         one = samples.from_request(request["example"], inputs) if request["example"] else samples.for_tensors(inputs, 1)
         answers = model.predict(one)
         if kind == "onnx":
             model.learn_outputs(answers)
+            model.inputs = _with_columns(model.inputs, inputs)
         facts.update(
             memory_bytes=resident(), model_memory_bytes=max(resident() - before, 0), file_bytes=path.stat().st_size
         )
@@ -66,6 +69,16 @@ def profile(request: dict[str, Any], report: Reporter) -> None:
         facts["requirements"] = ["==".join(reporting.installed(library)) for library in _libraries(kind, request)]
         golden = plain({"request": to_request(one, model.inputs), "response": to_response(answers, model.outputs)})
         facts["golden"] = golden if len(json.dumps(golden)) <= 2 * reporting.GOLDEN else {}
+
+
+def _tensor(name: str, datatype: str, shape: list[int], columns: Sequence[str] = ()) -> Tensor:
+    return Tensor(name, datatype, tuple(shape), tuple(columns))
+
+
+def _with_columns(inputs: list[Tensor], known: list[Tensor]) -> list[Tensor]:
+    """The inputs of a graph with the names of the columns that the model has, which was converted to it."""
+    columns = {(tensor.name, tensor.shape[-1:]): tensor.columns for tensor in known}
+    return [replace(tensor, columns=columns.get((tensor.name, tensor.shape[-1:]), ())) for tensor in inputs]
 
 
 def _libraries(kind: str, request: dict[str, Any]) -> list[str]:

@@ -1,6 +1,6 @@
 """Inputs made up for a model: around what it has learnt, so that every branch has a chance to be taken."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -86,16 +86,18 @@ def from_request(example: dict[str, Any], inputs: list[Tensor]) -> Arrays:
     """The user's own example as arrays; ``bad_example`` where it does not fit the signature."""
     given = {item["name"]: item for item in example["inputs"]}
     if given and len(inputs) == 1:
-        given = {inputs[0].name: _joined(example["inputs"])}
+        given = {inputs[0].name: _joined(example["inputs"], inputs[0].columns)}
     if set(given) != {tensor.name for tensor in inputs}:
         raise Failure("bad_example", error="inputs " + ", ".join(sorted(given)))
     return {tensor.name: _from_item(given[tensor.name], tensor) for tensor in inputs}
 
 
-def _joined(items: list[dict[str, Any]]) -> dict[str, Any]:
-    """The one input, or a table of columns that were given one by one, in their order."""
+def _joined(items: list[dict[str, Any]], columns: Sequence[str]) -> dict[str, Any]:
+    """The one input, or a table of columns that were given one by one: in the model's order where it knows them."""
     if len(items) == 1:
         return items[0]
+    if {item["name"] for item in items} == set(columns):
+        items = sorted(items, key=lambda item: columns.index(item["name"]))
     rows = len(items[0].get("data", ()))
     if any(item.get("shape") != [rows, 1] or len(item.get("data", ())) != rows for item in items):
         raise Failure("bad_example", error="inputs " + ", ".join(str(item["name"]) for item in items))

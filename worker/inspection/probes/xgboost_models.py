@@ -36,8 +36,10 @@ def open_model(path: Path, kind: str, allowed: frozenset[str]) -> XGBooster:
     learner = json.loads(booster.save_config())["learner"]
     if learner["gradient_booster"].get("name") == "gblinear":  # neither converted nor predicted in place
         raise Failure("linear_booster")
-    rounds = best_rounds(booster)
-    return XGBooster(booster[:rounds] if rounds else booster, booster.num_features(), learner["objective"]["name"])
+    rounds, names = best_rounds(booster), booster.feature_names or ()
+    chosen = booster[:rounds] if rounds else booster
+    chosen.feature_names = None  # from here on they are ours; the converter takes no others than f0, f1 …
+    return XGBooster(chosen, booster.num_features(), learner["objective"]["name"], names)
 
 
 def best_rounds(booster: xgboost.Booster) -> int:
