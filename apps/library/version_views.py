@@ -35,6 +35,7 @@ from apps.library.views import address_of
 
 MOVING = (ModelVersion.State.UPLOADED, ModelVersion.State.EXAMINING)
 HISTORY_LENGTH = 50
+SHOWN_VALUES = 500  # of each tensor of a sample
 _PLAIN_LIST = re.compile(r"\[\n[^\[\]{}]*\]")  # no raw newline stands inside a JSON string
 TABS = {
     "checks": gettext_lazy("Checks"),
@@ -124,14 +125,29 @@ def _checks(version: ModelVersion) -> dict[str, Any]:
 
 def _signature(version: ModelVersion) -> dict[str, Any]:
     signature, golden = version.signature or {}, version.golden or {}
+    request, response = _shortened(golden.get("request") or version.example), _shortened(golden.get("response"))
     return {
         "sides": [
             (_("Inputs"), signature.get("inputs", [])),
             (_("Outputs"), signature.get("outputs", [])),
         ],
-        "request_text": _pretty(golden.get("request") or version.example),
-        "response_text": _pretty(golden.get("response")),
+        "request_text": _pretty(request),
+        "response_text": _pretty(response),
+        "is_shortened": (request, response) != (golden.get("request") or version.example, golden.get("response")),
+        "shown_values": SHOWN_VALUES,
     }
+
+
+def _shortened(body: Any) -> Any:
+    """A sample with no more values of each tensor than a page can show."""
+    if not isinstance(body, dict):
+        return body
+    return {side: [_cut(tensor) for tensor in rows] if isinstance(rows, list) else rows for side, rows in body.items()}
+
+
+def _cut(tensor: Any) -> Any:
+    is_long = isinstance(tensor, dict) and isinstance(tensor.get("data"), list) and len(tensor["data"]) > SHOWN_VALUES
+    return {**tensor, "data": tensor["data"][:SHOWN_VALUES]} if is_long else tensor
 
 
 def _profile(version: ModelVersion) -> dict[str, Any]:

@@ -234,6 +234,7 @@ def test_the_tabs_tell_what_was_found(browser: Browser, upload_version: Make, ac
     upload_version(parent=accepted)
     client = browser("vic")
     assert "n × 64" in page(client, f"{BASE}/models/digits/1/tab/signature/")
+    assert "no release of this version is compared" in page(client, f"{BASE}/models/digits/1/tab/signature/")
     text = page(client, f"{BASE}/models/digits/1/tab/profile/")
     assert 'data-chart="latency-figure"' in text
     assert all(words in text for words in ("41,234", "rows/s", "32 rows in a call", "MIT License", "1.7.2"))
@@ -271,6 +272,22 @@ def test_a_long_history_comes_page_by_page(browser: Browser, accepted: ModelVers
     assert onward is not None
     rest = page(client, address + onward[1])
     assert (rest.count("Card edited"), "Uploaded" in rest) == (10, True)
+
+
+def test_the_signature_names_the_columns_and_shortens_a_long_sample(browser: Browser, accepted: ModelVersion) -> None:
+    table = {"name": "x", "datatype": "FP32", "shape": [-1, 2], "columns": ["age", "<fare>"]}
+    rows = {"name": "x", "datatype": "FP32", "shape": [600, 2], "data": list(range(1200))}
+    answer = {"outputs": [{**rows, "name": "y", "data": [1, 2]}]}
+    signature = {**(accepted.signature or {}), "inputs": [table]}
+    golden = {"request": {"inputs": [rows]}, "response": answer}
+    ModelVersion.objects.filter(pk=accepted.pk).update(signature=signature, golden=golden)
+    text = page(browser("vic"), f"{BASE}/models/digits/1/tab/signature/")
+    assert "Columns of x" in text
+    assert "&lt;fare&gt;" in text
+    assert "499" in text
+    assert "500," not in text
+    assert "the first 500 values of each tensor" in text
+    assert "Every release is compared with it" in text
 
 
 def test_what_people_write_is_only_text(browser: Browser, cast: Cast, upload_version: Make) -> None:

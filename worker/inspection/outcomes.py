@@ -177,6 +177,13 @@ _REASONS: dict[str, tuple[str, str]] = {
         ),
         gettext_noop("Export the model to ONNX where it was trained, compare it there, and upload that file."),
     ),
+    "no_golden": (
+        gettext_noop(
+            "One row and its answer are longer than %(megabytes)d MB, so no sample is kept: what is built and what"
+            " starts is not compared with it."
+        ),
+        gettext_noop("Compare a known answer yourself before you send traffic to a release of it."),
+    ),
     "time": (
         gettext_noop("It took longer than %(seconds)d seconds."),
         gettext_noop("Upload a smaller model, or ask an administrator to raise the limit."),

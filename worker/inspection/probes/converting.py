@@ -5,13 +5,12 @@ differently is the end.
 """
 
 import importlib
-import json
 import os
 from pathlib import Path
 from typing import Any
 
 from worker.inspection.probes import parity, reporting, samples
-from worker.inspection.probes.models import Arrays, Tensor, datatype_of, to_request, to_response
+from worker.inspection.probes.models import Arrays, Tensor, datatype_of, to_response
 from worker.inspection.probes.reporting import Failure, Reporter, describe
 
 _HERE = "worker.inspection.probes."
@@ -43,8 +42,7 @@ def main() -> None:
         facts.update(inputs=[t.to_json() for t in model.inputs], outputs=[t.to_json() for t in model.outputs])
     with report.check("predict") as facts:
         one = _example(model, request.get("example"), arrays, facts)
-        asked = reporting.plain(to_request(one, model.inputs))
-        facts["example"] = asked if len(json.dumps(asked)) <= reporting.GOLDEN else None
+        facts["example"] = samples.whole(one, model.inputs)
         facts["response"] = _short(to_response(model.predict(one), model.outputs))
     _convert(model, Path(request["folder"]) / _FILE, report, arrays, answers)
 

@@ -1,12 +1,11 @@
 """Loads a model, reads its signature, predicts once, and converts it to ONNX if the answers stay the same."""
 
 import importlib
-import json
 from pathlib import Path
 from typing import Any
 
 from worker.inspection.probes import leaner, parity, reporting, samples
-from worker.inspection.probes.models import Arrays, to_request, to_response
+from worker.inspection.probes.models import Arrays, to_response
 from worker.inspection.probes.reporting import Failure, Reporter, describe
 
 _HERE = "worker.inspection.probes."
@@ -55,7 +54,7 @@ def examine(request: dict[str, Any], report: Reporter) -> None:
     with report.check("predict") as facts:
         one = _example(model, request, arrays, facts)
         facts.update(
-            example=_whole(to_request(one, model.inputs)),
+            example=samples.whole(one, model.inputs),
             response=_short(to_response(model.predict(one), model.outputs)),
         )
     if kind != "onnx":
@@ -94,12 +93,6 @@ def _example(model: Any, request: dict[str, Any], arrays: Arrays, facts: dict[st
         tensor.name: arrays[tensor.name][:1] if tensor.shape[:1] == (-1,) else arrays[tensor.name]
         for tensor in model.inputs
     }
-
-
-def _whole(body: dict[str, Any]) -> dict[str, Any] | None:
-    """The request, if it is short enough to be kept as the golden sample."""
-    body = reporting.plain(body)
-    return body if len(json.dumps(body)) <= reporting.GOLDEN else None
 
 
 def _short(body: dict[str, Any]) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from importlib import metadata
 from typing import Any, TextIO
 
-GOLDEN = 384 << 10  # bytes of JSON; a larger sample is not kept
+GOLDEN = 4 << 20  # bytes of JSON of a request; a longer one is not kept, with its answer twice as much
 
 # Distributions that bring a library; xgboost also comes as xgboost-cpu.
 _DISTRIBUTIONS = {"xgboost": ("xgboost", "xgboost-cpu")}

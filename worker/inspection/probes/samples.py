@@ -1,12 +1,14 @@
 """Inputs made up for a model: around what it has learnt, so that every branch has a chance to be taken."""
 
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from worker.inspection.probes.models import DTYPES, Arrays, Tensor
+from worker.inspection.probes import reporting
+from worker.inspection.probes.models import DTYPES, Arrays, Tensor, to_request
 from worker.inspection.probes.reporting import Failure
 
 ROWS = 96
@@ -114,6 +116,21 @@ def _from_item(item: dict[str, Any], tensor: Tensor) -> np.ndarray:
     ):
         raise Failure("bad_example", error=f"{tensor.name}: shape {list(array.shape)}, expected {list(tensor.shape)}")
     return array
+
+
+def first_row(arrays: Arrays, inputs: list[Tensor]) -> Arrays:
+    """One row of each array; all there is where the number of rows is not free."""
+    are_free = all(tensor.shape[:1] == (-1,) for tensor in inputs)
+    return {name: array[:1] for name, array in arrays.items()} if are_free else arrays
+
+
+def whole(arrays: Arrays, inputs: list[Tensor]) -> dict[str, Any] | None:
+    """The request, or its first row, whichever is short enough to be kept as the golden sample."""
+    for rows in (arrays, first_row(arrays, inputs)):
+        body: dict[str, Any] = reporting.plain(to_request(rows, inputs))
+        if len(json.dumps(body)) <= reporting.GOLDEN:
+            return body
+    return None
 
 
 def round_down(values: np.ndarray) -> np.ndarray:
