@@ -14,6 +14,7 @@ DATA = Path(__file__).with_name("data")
 CODE = "code: null"
 UNUSABLE = "MLmodel file of this MLflow folder cannot be used"
 OPERATOR = "not on the list of operators that compute only"
+FOREIGN = "which no such file has"
 LAYER = "not on the list of layers that compute only"
 
 
@@ -76,16 +77,20 @@ def _changed(name: str, old: str, new: str) -> dict[str, bytes]:
 def torch(payload: bytes) -> Iterator[Case]:
     """TorchScript whose code or members reach further than operators; pickled modules."""
     codes = {
-        "reads a file": 'return torch.from_file("/etc/passwd")',
-        "writes a file": 'return ops.aten.save(x, "/tmp/x")',
-        "calls another library": "return ops.evil.run(x)",
+        "reads a file": ('return torch.from_file("/etc/passwd")', "torch.from_file"),
+        "writes a file": ('return ops.aten.save(x, "/tmp/x")', "ops.aten.save"),
+        "calls another library": ("return ops.evil.run(x)", "ops.evil.run"),
     }
-    for label, code in codes.items():
-        yield _torch(f"code that {label}", script(code), "")
+    for label, (code, name) in codes.items():
+        yield _torch(f"code that {label}", script(code), f"calls {name}, which is {OPERATOR}")
     yield _torch("a pickle in its data", script("return x", **{"data.pkl": payload}), NAME)
-    yield _torch("a pickle beside the code", script("return x", **{"code/x.pkl": payload}), "")
-    yield _torch("a pickle of its own", script("return x", **{"extra/model.pkl": payload}), "")
-    yield _torch("an archive inside", script("return x", **{"inner.zip": zipped({"data.pkl": payload})}), "")
+    members = {
+        "a pickle beside the code": ("code/x.pkl", payload),
+        "a pickle of its own": ("extra/model.pkl", payload),
+        "an archive inside": ("inner.zip", zipped({"data.pkl": payload})),
+    }
+    for label, (name, data) in members.items():
+        yield _torch(label, script("return x", **{name: data}), f"m/{name}, {FOREIGN}")
     eager = {"model.pt": stored({"m/data.pkl": payload, "m/version": b"3"})}
     yield Case("PyTorch: a pickled module", "PyTorch: a pickled module", eager, "content", "PyTorch")
     old = {"model.pt": b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19." + payload}

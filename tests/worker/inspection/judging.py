@@ -3,11 +3,14 @@
     python -m tests.worker.inspection.judging FOLDER MARKER
 
 ``FOLDER/index.json`` lists the cases with their files. Nothing that makes the corpus is imported here, so that the
-memory is that of the examination alone. The peak is the kernel's (VmHWM), set back before each case. A case that
+memory is that of the examination alone. The peak is the kernel's (VmHWM), set back before each case. What an
+examination leaves behind, once its scratch folder is gone as the task removes it, is counted: files in the folder for
+temporary ones, and open descriptors, which hold on to the room of deleted files. A case that
 passes everything in front of the sandbox is reported as let through; it is not opened.
 """
 
 import json
+import os
 import shutil
 import sys
 import tempfile
@@ -26,6 +29,7 @@ def judge(case: dict[str, Any], marker: Path) -> dict[str, Any]:
     """The outcome of one case, and what it took."""
     files = tuple(SourceFile(Path(path), name, "0" * 64, Path(path).stat().st_size) for name, path in case["files"])
     scratch = Path(tempfile.mkdtemp(prefix="judging-"))
+    before = _open_files()
     _RESET.write_text("5")
     start = time.process_time()
     try:
@@ -42,8 +46,14 @@ def judge(case: dict[str, Any], marker: Path) -> dict[str, Any]:
         "advice": str(evidence.advice) if evidence else "",
         "seconds": round(seconds, 3),
         "peak_kb": _peak(),
+        "left": os.listdir(tempfile.gettempdir()),
+        "open": _open_files() - before,
         "marked": marker.exists(),
     }
+
+
+def _open_files() -> int:
+    return len(os.listdir("/proc/self/fd"))
 
 
 def _refusal(spec: ExamineSpec) -> Evidence | None:

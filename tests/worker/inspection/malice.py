@@ -290,9 +290,13 @@ def wrapped(payload: bytes) -> Iterator[Case]:
     yield _safety("zip of a model", "model.zip", zipped({"model.pkl": payload}))
     yield _safety("zip of an odd name", "model.zip", zipped({"weights.bin": payload}))
     yield _safety("tar.gz of a model", "model.tgz", gzip.compress(tarred((member("m/model.pkl"), payload))))
-    for label, inner in (("torch", "archive/data.pkl"), ("a model", "model.pkl")):
-        nested = {"model.zip": zipped({"inner.zip": zipped({inner: payload})})}
-        yield Case(f"zip in a zip of {label}", "zip in a zip", nested, "content", "")
+    inner = {
+        "torch": ("archive/data.pkl", "a PyTorch file of pickled objects"),
+        "a model": ("model.pkl", "an archive inside an archive"),
+    }
+    for label, (name, reason) in inner.items():
+        nested = {"model.zip": zipped({"inner.zip": zipped({name: payload})})}
+        yield Case(f"zip in a zip of {label}", "zip in a zip", nested, "content", reason)
     for label, others in (("labels", {"labels.txt": payload}), ("a note", {"notes.txt": payload})):
         files = {"model.pkl": payload, **others}
         yield Case(f"two streams, one called {label}", "several models", files, "content", "could be the model")
