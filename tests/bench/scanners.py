@@ -1,4 +1,4 @@
-"""Prints our verdict on the corpus of pickles beside those of picklescan, fickling and modelscan.
+"""Prints our verdict on everything malicious in the corpus beside those of picklescan, fickling and modelscan.
 
 The scanners are asked from an environment of their own, which is thrown away:
 
@@ -7,7 +7,8 @@ The scanners are asked from an environment of their own, which is thrown away:
     python -m tests.bench.scanners /tmp/scanners/bin
 
 Every file is one that must be refused. A scanner's column says ``bad`` where it raises an alarm, ``-`` where it sees
-nothing, ``?`` where it cannot read the file. The last line counts what each let pass.
+nothing, ``?`` where it cannot read the file; of several files the worst word counts. The last lines count what each let
+pass, and what it could not read. Exit code 1 where we let a file pass.
 """
 
 import json
@@ -15,10 +16,9 @@ import subprocess
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Callable
 from pathlib import Path
 
-from tests.worker.inspection import corpus, malice
+from tests.worker.inspection import corpus
 from tests.worker.inspection.cases import Case
 
 BIN = Path(sys.argv[1]) if len(sys.argv) > 1 else Path("/tmp/scanners/bin")
@@ -64,38 +64,48 @@ for path in json.load(sys.stdin):
 SCANNERS = {"picklescan": PICKLESCAN, "fickling": FICKLING, "modelscan": MODELSCAN}
 
 
-def main() -> None:
+def main() -> int:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        cases = [case for case in malice.cases(folder / "marker") if _is_small(case)]
+        found = list(corpus.malicious(folder / "marker"))
+        cases = [case for case in found if _is_small(case)]
         paths = [_write(folder / str(number), case) for number, case in enumerate(cases)]
         corpus.write(cases, folder)
-        columns = {"ours": _ours(folder)} | {name: _ask(code, paths) for name, code in SCANNERS.items()}
+        columns = {"ours": _ours(folder)} | {name: _judge(code, paths) for name, code in SCANNERS.items()}
     print(f"{'':58}" + "".join(f"{name:>12}" for name in columns))
     for number, case in enumerate(cases):
         print(f"{case.label[:57]:58}" + "".join(f"{column[number]:>12}" for column in columns.values()))
-    passed: Callable[[list[str]], int] = lambda column: Counter(column)["-"]  # noqa: E731
-    print(f"{len(cases)} files; let pass".ljust(58) + "".join(f"{passed(column):>12}" for column in columns.values()))
+    for word, title in (("-", "let pass"), ("?", "not read")):
+        counts = (Counter(column)[word] for column in columns.values())
+        print(f"{len(cases)} uploads; {title}".ljust(58) + "".join(f"{count:>12}" for count in counts))
+    print(f"left out for their size: {', '.join(case.label for case in found if not _is_small(case)) or 'none'}")
+    return int("-" in columns["ours"])
 
 
 def _is_small(case: Case) -> bool:
-    return len(case.files) == 1 and all(isinstance(data, bytes) and len(data) < LARGEST for data in case.files.values())
+    return all(isinstance(data, bytes) and len(data) < LARGEST for data in case.files.values())
 
 
-def _write(folder: Path, case: Case) -> str:
-    """The file under the name that it came with: some scanners go by that."""
+def _write(folder: Path, case: Case) -> list[str]:
+    """The files under the names that they came with: some scanners go by that."""
     folder = folder.with_name(f"named-{folder.name}")
     folder.mkdir()
     for name, data in case.files.items():
         assert isinstance(data, bytes)
         (folder / name).write_bytes(data)
-    return str(folder / name)
+    return [str(folder / name) for name in case.files]
 
 
 def _ours(folder: Path) -> list[str]:
     line = [sys.executable, "-m", "tests.worker.inspection.judging", folder, folder / "marker"]
     done = subprocess.run(line, capture_output=True, text=True, check=True)
     return ["bad" if json.loads(answer).get("check") else "-" for answer in done.stdout.splitlines()]
+
+
+def _judge(code: str, uploads: list[list[str]]) -> list[str]:
+    """The worst word for the files of each upload."""
+    answers = iter(_ask(code, [path for paths in uploads for path in paths]))
+    return [min((next(answers) for _ in paths), key=("bad", "?", "-").index) for paths in uploads]
 
 
 def _ask(code: str, paths: list[str]) -> list[str]:
@@ -109,4 +119,4 @@ def _ask(code: str, paths: list[str]) -> list[str]:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())
