@@ -15,6 +15,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "controlplane.settings")
 django.setup()
 
 from django.conf import settings  # noqa: E402
+from django.db import connection  # noqa: E402
 
 from apps.accounts import services as accounts  # noqa: E402
 from controlplane.demo import people, story  # noqa: E402
@@ -36,6 +37,7 @@ def main() -> None:
         release = story.propose(cast, version, endpoint, "As it should be", replicas=2)
         deployment = story.approve(cast, release, "Fine.")
         print(json.dumps({"key": key.text, "deployment": deployment.pk, "factor": factor}), flush=True)
+        connection.close()  # the database may be restarted meanwhile
         if not sys.stdin.readline():
             break
         factor += 1.0
