@@ -62,6 +62,8 @@ def _environments() -> Environments:
 def _write_down(version: ModelVersion, finding: Evidence | Verdict) -> None:
     if isinstance(finding, Verdict):
         profile = {**finding.profile, "packages": list_packages(finding.requirements) if finding.accepted else []}
-        library.finish_examination(version, {**asdict(finding), "profile": profile}, finding.served_path)
+        signature = finding.signature.to_json() if finding.signature else None
+        verdict = {**asdict(finding), "profile": profile, "signature": signature}
+        library.finish_examination(version, verdict, finding.served_path)
     else:
         library.record_check(version, asdict(finding))
