@@ -11,9 +11,12 @@ import numpy as np
 import pytest
 import skops.io
 
+from tests.worker.inspection import agreement
 from tests.worker.inspection.examining import examined
 from tests.worker.inspection.malice import zipped
+from tests.worker.inspection.near import unwalled
 from tests.worker.inspection.test_onnx_external import outside, refused, taken
+from tests.worker.served import bundle_of, open_bundle
 from worker import sandbox
 from worker.inspection import mlflow_signatures, yaml_files
 from worker.inspection.mlflow_signatures import Signature
@@ -66,6 +69,31 @@ def test_the_example_of_the_folder_is_the_first_question(tmp_path: Path) -> None
     assert asked["shape"] == [2, 4]
     assert asked["data"] == pytest.approx([value for row in rows for value in row], rel=1e-6)
     assert report.verdict.served_format == "onnx"
+
+
+ANSWERS = json.loads((FOLDERS / "answers.json").read_bytes())
+
+
+@pytest.mark.parametrize("name", ANSWERS["answers"])
+def test_what_is_served_answers_as_the_model_that_mlflow_loads(
+    name: str, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    (tmp_path / "examined").mkdir()
+    with unwalled():
+        report = examined(tmp_path / "examined", {"model.zip": FOLDERS / f"{name}.zip"})
+    verdict = report.verdict
+    assert verdict.accepted, report.checks
+    assert verdict.signature
+    ask = open_bundle(bundle_of(verdict, tmp_path), tmp_path_factory.mktemp("imports"))
+    answer = ask(agreement.as_request(np.array(ANSWERS["rows"]), verdict.signature))
+    given = {item["name"]: item["data"] for item in answer["outputs"]}
+    wanted = {output: np.ravel(values).tolist() for output, values in ANSWERS["answers"][name].items()}
+    assert given.keys() == wanted.keys()
+    assert all(given[output] == pytest.approx(values, abs=1e-5) for output, values in wanted.items())
+
+
+def test_every_folder_has_its_answers_but_the_one_of_python() -> None:
+    assert {path.stem for path in FOLDERS.glob("*.zip")} - set(ANSWERS["answers"]) == {"pyfunc"}
 
 
 def test_onnx_in_a_folder_may_have_its_weights_beside_it(tmp_path: Path) -> None:

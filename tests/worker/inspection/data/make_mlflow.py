@@ -1,9 +1,13 @@
-"""Writes the model folders below ``mlflow/`` with the real mlflow, each as a zip.
+"""Writes the model folders below ``mlflow/`` with the real mlflow, each as a zip, and ``answers.json`` beside them.
+
+The answers are those of each model as mlflow loads it, to the first rows, under the names of our signatures.
 
 Run it in an environment of its own: ``pip install mlflow scikit-learn xgboost-cpu lightgbm onnx onnxruntime skops``,
-then ``python make_mlflow.py``. The tests need none of them: they read what was written.
+then ``python make_mlflow.py`` in an empty folder, since mlflow packs a project's files along. The tests need none of
+them: they read what was written.
 """
 
+import json
 import sys
 import tempfile
 import zipfile
@@ -13,6 +17,7 @@ from typing import Any
 import lightgbm
 import mlflow
 import numpy as np
+import onnxruntime
 import pandas as pd
 import xgboost
 from mlflow.models import infer_signature
@@ -23,6 +28,7 @@ from sklearn.preprocessing import StandardScaler
 
 X = np.random.default_rng(3).normal(size=(60, 4)).astype(np.float32)
 Y = (X[:, 0] > 0).astype(int)
+ROWS = X[:8]
 TABLE = pd.DataFrame(X.astype(float), columns=["sepal length", "sepal width", "petal_length", "petal_width"])
 
 
@@ -57,6 +63,20 @@ def save_all(root: Path) -> None:
     mlflow.pyfunc.save_model(root / "pyfunc", python_model=Echo())
 
 
+def answers_of(folder: Path) -> dict[str, Any]:
+    """What the model in a folder says to ``ROWS``, loaded by mlflow's own part for its library."""
+    if folder.name == "onnx":
+        session = onnxruntime.InferenceSession(mlflow.onnx.load_model(folder).SerializeToString())
+        return {"y": session.run(["y"], {"x": ROWS})[0].tolist()}
+    model = getattr(mlflow, folder.name.partition("-")[0]).load_model(folder)
+    if hasattr(model, "predict_proba"):
+        odds = model.predict_proba(TABLE[: len(ROWS)] if hasattr(model, "feature_names_in_") else ROWS)
+    else:
+        scores = model.predict(xgboost.DMatrix(ROWS) if isinstance(model, xgboost.Booster) else ROWS)
+        odds = np.stack([1 - scores, scores], axis=1)
+    return {"label": odds.argmax(axis=1).tolist(), "probabilities": odds.tolist()}
+
+
 def pack(folder: Path, target: Path) -> None:
     with zipfile.ZipFile(target, "w") as archive:
         for file in sorted(path for path in folder.rglob("*") if path.is_file()):
@@ -68,5 +88,7 @@ if __name__ == "__main__":
     target = Path(sys.argv[1] if len(sys.argv) > 1 else Path(__file__).with_name("mlflow"))
     with tempfile.TemporaryDirectory() as folder:
         save_all(Path(folder))
+        answers = {model.name: answers_of(model) for model in sorted(Path(folder).iterdir()) if model.name != "pyfunc"}
+        (target / "answers.json").write_text(json.dumps({"rows": ROWS.tolist(), "answers": answers}, indent=1) + "\n")
         for model in Path(folder).iterdir():
             pack(model, target / f"{model.name}.zip")
