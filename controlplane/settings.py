@@ -1,16 +1,15 @@
 """All settings, from ``SLIPWAY_…`` environment variables over defaults that need no server but ourselves."""
 
-import sys
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import environ
-import structlog
 from csp.constants import NONCE, NONE, SELF
 from kombu import Queue
 
 from controlplane.home import KeyRing, data_folder, secret
+from controlplane.logs import set_up
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 env = environ.FileAwareEnv()  # NAME_FILE names a file that holds the value of NAME: for secrets
@@ -174,7 +173,7 @@ CACHES: dict[str, Any] = {
     "default": {
         "BACKEND": "django.core.cache.backends.db.DatabaseCache",
         "LOCATION": "django_cache",
-        "OPTIONS": {"MAX_ENTRIES": 100_000},  # the default of 300 would forget answers kept for Idempotency-Key
+        "OPTIONS": {"MAX_ENTRIES": 100_000},
     }
 }
 SLIPWAY_REDIS_URL = env.str("SLIPWAY_REDIS_URL", "")
@@ -188,6 +187,12 @@ if SLIPWAY_REDIS_URL:
         }
     }
     SESSION_ENGINE = "django.contrib.sessions.backends.cached_db"
+# Answers kept for Idempotency-Key stand beside what they answer, so that both are committed or neither is
+CACHES["answers"] = {
+    "BACKEND": "django.core.cache.backends.db.DatabaseCache",
+    "LOCATION": "django_cache",
+    "OPTIONS": {"MAX_ENTRIES": 100_000},  # the default of 300 would forget them
+}
 
 # Files of our own pages
 STATIC_URL = "/static/"
@@ -286,7 +291,7 @@ REST_FRAMEWORK = {
     "DEFAULT_RENDERER_CLASSES": ["apps.core.rendering.QuickJSONRenderer"],
     "DEFAULT_PAGINATION_CLASS": "apps.core.pagination.Pages",
     "DEFAULT_FILTER_BACKENDS": ["django_filters.rest_framework.DjangoFilterBackend"],
-    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "DEFAULT_SCHEMA_CLASS": "apps.core.schema.Schema",
     "EXCEPTION_HANDLER": "apps.core.problems.answer_problem",
     "PAGE_SIZE": 50,
     "UNAUTHENTICATED_USER": None,
@@ -358,42 +363,4 @@ CELERY_BEAT_SCHEDULE = {
 }
 DJANGO_STRUCTLOG_CELERY_ENABLED = True
 
-# Logs: one JSON object a line; on a terminal, something for eyes
-_shared_processors: list[Any] = [
-    structlog.contextvars.merge_contextvars,
-    structlog.processors.TimeStamper(fmt="iso", utc=True),
-    structlog.stdlib.add_logger_name,
-    structlog.stdlib.add_log_level,
-    structlog.stdlib.PositionalArgumentsFormatter(),
-    structlog.processors.format_exc_info,
-]
-_renderer: Any = structlog.dev.ConsoleRenderer() if sys.stderr.isatty() else structlog.processors.JSONRenderer()
-LOGGING = {
-    "version": 1,
-    "disable_existing_loggers": False,
-    "formatters": {
-        "lines": {
-            "()": structlog.stdlib.ProcessorFormatter,
-            "processor": _renderer,
-            "foreign_pre_chain": _shared_processors,
-        }
-    },
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "lines"}},
-    "root": {"handlers": ["stderr"], "level": env.str("SLIPWAY_LOG_LEVEL", "INFO")},
-    "loggers": {
-        "django.server": {"level": "WARNING"},
-        "celery.worker.strategy": {"level": "WARNING"},
-        "celery.app.trace": {"level": "WARNING"},
-        "django_structlog.celery.receivers": {"level": "WARNING"},
-    },
-}
-structlog.configure(
-    processors=[
-        structlog.contextvars.merge_contextvars,
-        structlog.stdlib.filter_by_level,
-        *_shared_processors[1:],
-        structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
-    ],
-    logger_factory=structlog.stdlib.LoggerFactory(),
-    cache_logger_on_first_use=True,
-)
+LOGGING = set_up(env.str("SLIPWAY_LOG_LEVEL", "INFO"))

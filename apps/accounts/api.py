@@ -15,6 +15,7 @@ from apps.accounts.models import ApiKey, Membership, Project
 from apps.accounts.roles import ROLES
 from apps.accounts.services.keys import DEFAULT_DAYS, MAX_DAYS, MAX_NETWORKS, MAX_OVERLAP_HOURS, OVERLAP_HOURS
 from apps.core.errors import Missing
+from apps.core.idempotency import IdempotentMixin
 from apps.core.web import ApiRequest
 
 KEY_EXAMPLE = {
@@ -113,7 +114,7 @@ class RotationSerializer(serializers.Serializer[Any]):
     overlap_hours = serializers.IntegerField(default=OVERLAP_HOURS, min_value=0, max_value=MAX_OVERLAP_HOURS)
 
 
-class Projects(generics.ListCreateAPIView[Project]):
+class Projects(IdempotentMixin, generics.ListCreateAPIView[Project]):
     """The projects that you can see. Making one is for administrators of the installation."""
 
     request: ApiRequest
@@ -129,7 +130,7 @@ class Projects(generics.ListCreateAPIView[Project]):
         serializer.instance = accounts.create_project(actor=self.request.actor, **serializer.validated_data)
 
 
-class OneProject(APIView):
+class OneProject(IdempotentMixin, APIView):
     """A project by its slug."""
 
     @extend_schema(responses=ProjectSerializer)
@@ -147,12 +148,13 @@ class OneProject(APIView):
 
 
 @extend_schema_view(get=extend_schema(summary="Members of a project"))
-class Members(generics.ListAPIView[Membership]):
+class Members(IdempotentMixin, generics.ListAPIView[Membership]):
     """Members and their roles. A POST adds somebody or changes their role; somebody new gets an invitation instead."""
 
     request: ApiRequest
 
     serializer_class = MemberSerializer
+    shown_once = ("invitation",)
 
     def get_queryset(self) -> QuerySet[Membership]:
         if getattr(self, "swagger_fake_view", False):
@@ -193,12 +195,13 @@ class Members(generics.ListAPIView[Membership]):
 
 
 @extend_schema_view(get=extend_schema(parameters=[OpenApiParameter("project", str)]))
-class Keys(generics.ListAPIView[ApiKey]):
+class Keys(IdempotentMixin, generics.ListAPIView[ApiKey]):
     """Keys of the projects whose keys you manage. A new key's text is in the answer to the POST, and nowhere else."""
 
     request: ApiRequest
 
     serializer_class = KeySerializer
+    shown_once = ("key",)
 
     def get_queryset(self) -> QuerySet[ApiKey]:
         if getattr(self, "swagger_fake_view", False):
@@ -218,7 +221,7 @@ class Keys(generics.ListAPIView[ApiKey]):
         return _show_once(accounts.issue_key(actor=request.actor, project=project, **values))
 
 
-class OneKey(APIView):
+class OneKey(IdempotentMixin, APIView):
     """A key by its id, the eight characters after its prefix."""
 
     @extend_schema(responses={204: None})
@@ -228,8 +231,10 @@ class OneKey(APIView):
         return Response(status=status.HTTP_204_NO_CONTENT)
 
 
-class Rotation(APIView):
+class Rotation(IdempotentMixin, APIView):
     """A new key in the place of one, which is taken for some hours more. The new one's text is in this answer alone."""
+
+    shown_once = ("key",)
 
     @extend_schema(request=RotationSerializer, responses={201: IssuedSerializer})
     def post(self, request: ApiRequest, key_id: str) -> Response:

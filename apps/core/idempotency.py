@@ -2,7 +2,8 @@
 
 The answer is kept for 24 hours under the actor, the address and the key. The same key with another body is refused; so
 is one whose first call is still being worked on. A call that ended in an error left nothing behind and may be repeated
-under its key.
+under its key. The answer is committed together with what the call did: a process that dies in between leaves both
+or neither. What is shown once is not kept: a repeated call is answered without it (None in its place).
 """
 
 import hashlib
@@ -11,13 +12,14 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
-from django.core.cache import cache
+from django.core.cache import caches
 from django.core.files.uploadedfile import UploadedFile
+from django.db import transaction
+from django.utils.connection import ConnectionProxy
+from django.utils.crypto import salted_hmac
 from django.utils.translation import gettext as _
-from drf_spectacular.utils import OpenApiParameter
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
 
 from apps.core.errors import Invalid, StateConflict
 
@@ -25,14 +27,9 @@ KEPT_SECONDS = 24 * 3600
 RUNNING_SECONDS = 300
 MAX_LENGTH = 255
 
-PARAMETER = OpenApiParameter(
-    "Idempotency-Key",
-    str,
-    OpenApiParameter.HEADER,
-    description="Up to 255 characters of your choice. Sent again with the same body, the call is answered from memory.",
-)
-
 UNSAFE = ("post", "put", "patch", "delete")
+
+answers = ConnectionProxy(caches, "answers")
 
 Method = Callable[..., Response]
 
@@ -40,31 +37,45 @@ Method = Callable[..., Response]
 class IdempotentMixin:
     """Mixed into an API view, before the view's class: its unsafe methods honour the caller's ``Idempotency-Key``."""
 
+    shown_once: tuple[str, ...] = ()  # fields of answers that are kept nowhere
+    asked_in_headers: tuple[str, ...] = ()  # what belongs to the request beside its body
+
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
         for name in UNSAFE:
             method = getattr(cls, name, None)
-            if method is not None and not getattr(method, "is_idempotent", False):
-                setattr(cls, name, idempotent(method))
+            if method is not None and not hasattr(method, "is_idempotent"):
+                setattr(cls, name, _once(method))
+
+    def prepare(self) -> None:
+        """Do what is not to be done inside a transaction, such as putting files away."""
 
 
-def idempotent(method: Method) -> Method:
+def harmless(method: Method) -> Method:
+    """A method that takes no ``Idempotency-Key``: whatever is sent twice there is refused the second time."""
+    method.is_idempotent = False  # type: ignore[attr-defined]
+    return method
+
+
+def _once(method: Method) -> Method:
     """One method that does what it does once, and answers as often as it is asked under the same key."""
 
     @wraps(method)
-    def answer(view: APIView, request: Request, *args: Any, **kwargs: Any) -> Response:
+    def answer(view: Any, request: Request, *args: Any, **kwargs: Any) -> Response:
         chosen = request.headers.get("Idempotency-Key")
         if chosen is None:
             return method(view, request, *args, **kwargs)
-        place, body = _place(request, chosen), _digest(request)
-        if not cache.add(place, {"body": body}, RUNNING_SECONDS):
-            return _repeated(cache.get(place), body)
+        place, body = _place(request, chosen), _digest(view, request)
+        if not answers.add(place, {"body": body}, RUNNING_SECONDS):
+            return _repeated(answers.get(place), body)
         try:
-            response = method(view, request, *args, **kwargs)
+            view.prepare()
+            with transaction.atomic():
+                response = method(view, request, *args, **kwargs)
+                answers.set(place, {"body": body, "answer": _kept(view, response)}, KEPT_SECONDS)
         except Exception:
-            cache.delete(place)
+            answers.delete(place)
             raise
-        cache.set(place, {"body": body, "answer": _kept(response)}, KEPT_SECONDS)
         return response
 
     answer.is_idempotent = True  # type: ignore[attr-defined]
@@ -79,11 +90,15 @@ def _place(request: Request, chosen: str) -> str:
     return f"idempotency:{hashlib.sha256(parts.encode()).hexdigest()}"
 
 
-def _digest(request: Request) -> str:
-    """One digest for the same fields and files, however they were cut into multipart pieces."""
+def _digest(view: IdempotentMixin, request: Request) -> str:
+    """One digest for the same fields and files, however they were cut into multipart pieces.
+
+    Keyed, because a body may hold a password that could be guessed.
+    """
+    digest = salted_hmac(__name__, json.dumps([request.headers.get(name) for name in view.asked_in_headers]))
     if not hasattr(request.data, "lists"):
-        return hashlib.sha256(json.dumps(request.data, sort_keys=True).encode()).hexdigest()
-    digest = hashlib.sha256()
+        digest.update(json.dumps(request.data, sort_keys=True).encode())
+        return digest.hexdigest()
     for name, values in sorted(request.data.lists()):
         for value in values:
             digest.update(json.dumps([name, _field_digest(value)]).encode())
@@ -114,6 +129,9 @@ def _repeated(stored: dict[str, Any] | None, body: str) -> Response:
     return Response(data, status=status, headers={**headers, "Idempotent-Replayed": "true"})
 
 
-def _kept(response: Response) -> tuple[int, Any, dict[str, str]]:
-    headers = {"Location": response["Location"]} if response.has_header("Location") else {}
-    return response.status_code, response.data, headers
+def _kept(view: IdempotentMixin, response: Response) -> tuple[int, Any, dict[str, str]]:
+    headers = {name: value for name, value in response.headers.items() if name != "Content-Type"}
+    data = response.data
+    if isinstance(data, dict) and view.shown_once:
+        data = {name: None if name in view.shown_once else value for name, value in data.items()}
+    return response.status_code, data, headers

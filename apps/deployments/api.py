@@ -11,7 +11,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from apps.accounts.selectors import get_project
-from apps.core.idempotency import PARAMETER, idempotent
+from apps.core.idempotency import IdempotentMixin
 from apps.core.messages import say
 from apps.core.web import ApiRequest
 from apps.deployments import selectors, services
@@ -161,7 +161,7 @@ class DeploymentFilter(django_filters.FilterSet):
         fields = ("phase", "is_wanted")
 
 
-class DeploymentList(generics.ListAPIView[Deployment]):
+class DeploymentList(IdempotentMixin, generics.ListAPIView[Deployment]):
     """What runs and what ran, newest first; POST starts an approved and built release."""
 
     request: ApiRequest
@@ -175,12 +175,10 @@ class DeploymentList(generics.ListAPIView[Deployment]):
         return selectors.deployments(actor, get_project(actor, self.kwargs["project"], "endpoint.view"))
 
     @extend_schema(
-        parameters=[PARAMETER],
         request=StartSerializer,
         responses={201: DeploymentSerializer},
         examples=[OpenApiExample("Start release 12", {"release": 12}, request_only=True)],
     )
-    @idempotent
     def post(self, request: ApiRequest, project: str) -> Response:
         room = get_project(request.actor, project)
         wish = StartSerializer(data=request.data)
@@ -198,21 +196,21 @@ class DeploymentDetail(generics.RetrieveAPIView[Deployment]):
         return _deployment(self.request, self.kwargs)  # type: ignore[arg-type]
 
 
-class DeploymentStop(APIView):
+class DeploymentStop(IdempotentMixin, APIView):
     @extend_schema(request=None, responses={202: DeploymentSerializer})
     def post(self, request: ApiRequest, **where: Any) -> Response:
         deployment = services.stop(actor=request.actor, deployment=_deployment(request, where))
         return _answer(request, deployment, status.HTTP_202_ACCEPTED)
 
 
-class DeploymentStart(APIView):
+class DeploymentStart(IdempotentMixin, APIView):
     @extend_schema(request=None, responses={202: DeploymentSerializer})
     def post(self, request: ApiRequest, **where: Any) -> Response:
         deployment = services.start(actor=request.actor, deployment=_deployment(request, where))
         return _answer(request, deployment, status.HTTP_202_ACCEPTED)
 
 
-class DeploymentScale(APIView):
+class DeploymentScale(IdempotentMixin, APIView):
     @extend_schema(request=ScaleSerializer, responses={202: DeploymentSerializer})
     def post(self, request: ApiRequest, **where: Any) -> Response:
         wish = ScaleSerializer(data=request.data)
@@ -249,7 +247,7 @@ class EndpointDetail(generics.RetrieveAPIView[Endpoint]):
         return _endpoint(self.request, self.kwargs)  # type: ignore[arg-type]
 
 
-class EndpointTraffic(APIView):
+class EndpointTraffic(IdempotentMixin, APIView):
     """Give each running deployment its share of the traffic; the shares sum to 100."""
 
     @extend_schema(
@@ -266,11 +264,10 @@ class EndpointTraffic(APIView):
         return Response(RouteSerializer(selectors.routes(endpoint), many=True).data)
 
 
-class EndpointRollback(APIView):
+class EndpointRollback(IdempotentMixin, APIView):
     """Back to the last good release, or to the deployment that is named."""
 
-    @extend_schema(parameters=[PARAMETER], request=RollbackSerializer, responses={202: DeploymentSerializer})
-    @idempotent
+    @extend_schema(request=RollbackSerializer, responses={202: DeploymentSerializer})
     def post(self, request: ApiRequest, **where: Any) -> Response:
         wish = RollbackSerializer(data=request.data)
         wish.is_valid(raise_exception=True)

@@ -5,6 +5,7 @@ from typing import Any
 
 from django.http import HttpResponse, HttpResponseBase
 from django.urls import reverse
+from django.utils.functional import cached_property
 from django.utils.translation import gettext as _
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiResponse, extend_schema
@@ -15,7 +16,6 @@ from rest_framework.views import APIView
 
 from apps.accounts.models import Project
 from apps.accounts.selectors import get_project
-from apps.core import idempotency
 from apps.core.actors import Actor
 from apps.core.bodies import announced_bytes
 from apps.core.errors import Missing
@@ -121,7 +121,6 @@ class Models(LibraryView, generics.GenericAPIView):
         request=ModelIn,
         responses={201: ModelOut},
         examples=[MODEL_EXAMPLE],
-        parameters=[idempotency.PARAMETER],
     )
     def post(self, request: Request, project: str) -> Response:
         wanted = ModelIn(data=request.data)
@@ -185,19 +184,16 @@ class Versions(LibraryView, generics.GenericAPIView):
         request={"application/json": VersionIn, "multipart/form-data": VersionForm},
         responses={201: VersionOut},
         examples=VERSION_EXAMPLES,
-        parameters=[idempotency.PARAMETER],
     )
     def post(self, request: Request, project: str, model: str) -> Response:
         found = self.get_model()
-        wanted = (VersionForm if hasattr(request.data, "lists") else VersionIn)(data=request.data)
-        wanted.is_valid(raise_exception=True)
-        facts = dict(wanted.validated_data)
+        facts = dict(self.facts)
         ids = [*facts.pop("uploads", []), *filter(None, [facts.pop("upload", None)])]
         version = services.create_version(
             actor=self.actor,
             model=found,
             uploads=selectors.get_uploads(self.actor, found.project, ids),
-            files=[self._stored(found, file) for file in facts.pop("file", [])],
+            files=facts.pop("file", []),
             parent=self._parent(found, facts.pop("parent", "")),
             **facts,
         )
@@ -205,8 +201,21 @@ class Versions(LibraryView, generics.GenericAPIView):
         address = reverse("library_api:version", args=[project, model, version.number])
         return Response(shapes.show_new(version), status=status.HTTP_201_CREATED, headers={"Location": address})
 
-    def _stored(self, model: MLModel, file: Any) -> services.StoredFile:
-        return services.store_file(actor=self.actor, project=model.project, name=file.name, stream=file)
+    @cached_property
+    def facts(self) -> dict[str, Any]:
+        """What was sent, checked, with its files put away."""
+        wanted = (VersionForm if hasattr(self.request.data, "lists") else VersionIn)(data=self.request.data)
+        wanted.is_valid(raise_exception=True)
+        project = self.get_model().project
+        files = [
+            services.store_file(actor=self.actor, project=project, name=file.name, stream=file)
+            for file in wanted.validated_data.get("file", [])
+        ]
+        return {**wanted.validated_data, "file": files}
+
+    def prepare(self) -> None:
+        if self.request.method == "POST":
+            self.facts  # noqa: B018 — before any transaction
 
     def _parent(self, model: MLModel, text: str) -> ModelVersion | None:
         if not text:
@@ -286,7 +295,6 @@ class Card(LibraryView):
         description="409 where another revision than the one named is in force by now.",
         request=CardIn,
         responses=CardOut,
-        parameters=[idempotency.PARAMETER],
     )
     def put(self, request: Request, project: str, model: str, number: int) -> Response:
         version = self.get_version()
@@ -315,7 +323,6 @@ class Retire(LibraryView):
         summary="Take a version out of use",
         request=RetirementIn,
         responses=VersionOut,
-        parameters=[idempotency.PARAMETER],
     )
     def post(self, request: Request, project: str, model: str, number: int) -> Response:
         version = services.retire_version(actor=self.actor, version=self.get_version(), note=_note(request))
@@ -328,7 +335,6 @@ class Restore(LibraryView):
         summary="Bring a retired version back into use",
         request=RetirementIn,
         responses=VersionOut,
-        parameters=[idempotency.PARAMETER],
     )
     def post(self, request: Request, project: str, model: str, number: int) -> Response:
         version = services.restore_version(actor=self.actor, version=self.get_version(), note=_note(request))

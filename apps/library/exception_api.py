@@ -8,7 +8,6 @@ from rest_framework import serializers, status
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from apps.core import idempotency
 from apps.core.errors import Missing
 from apps.library import services
 from apps.library.api import LibraryView
@@ -106,7 +105,6 @@ class AskException(ExceptionView):
         ),
         request=AskIn,
         responses={201: ExceptionOut},
-        parameters=[idempotency.PARAMETER],
     )
     def post(self, request: Request, project: str, model: str, number: int) -> Response:
         wanted = AskIn(data=request.data)
@@ -121,7 +119,6 @@ class ApproveException(ExceptionView):
         summary="Approve exactly these names for exactly these files",
         request=ExceptionDecisionIn,
         responses=ExceptionOut,
-        parameters=[idempotency.PARAMETER],
     )
     def post(self, request: Request, project: str, pk: int) -> Response:
         wanted = ExceptionDecisionIn(data=request.data)
@@ -136,7 +133,6 @@ class RejectException(ExceptionView):
         summary="Reject, saying why",
         request=ExceptionDecisionIn,
         responses=ExceptionOut,
-        parameters=[idempotency.PARAMETER],
     )
     def post(self, request: Request, project: str, pk: int) -> Response:
         wanted = ExceptionDecisionIn(data=request.data)
@@ -151,7 +147,6 @@ class RevokeException(ExceptionView):
         summary="Take a granted exception back",
         request=RevocationIn,
         responses=ExceptionOut,
-        parameters=[idempotency.PARAMETER],
     )
     def post(self, request: Request, project: str, pk: int) -> Response:
         wanted = RevocationIn(data=request.data)

@@ -23,6 +23,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from apps.accounts.selectors import get_project
+from apps.core.idempotency import IdempotentMixin, harmless
 from apps.library import quota, services
 from apps.library.models import Upload
 from apps.library.selectors import get_upload
@@ -54,6 +55,7 @@ class TusView(APIView):
 
     parser_classes = ()
     measures_bodies = True
+    throttle_classes = ()  # a large file is thousands of calls
 
     def initialize_request(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Request:
         """Where proxies let only GET and POST pass, a client names the method it means in a header."""
@@ -86,7 +88,9 @@ class TusView(APIView):
         )
 
 
-class Uploads(TusView):
+class Uploads(IdempotentMixin, TusView):
+    asked_in_headers = ("Upload-Length", "Upload-Metadata")
+
     @extend_schema(
         operation_id="uploads_create",
         summary="Begin a resumable upload",
@@ -120,7 +124,7 @@ class Uploads(TusView):
         return Response({"id": str(upload.pk)}, status=status.HTTP_201_CREATED, headers=headers)
 
 
-class UploadDetail(TusView):
+class UploadDetail(IdempotentMixin, TusView):
     @extend_schema(
         operation_id="uploads_stand",
         summary="How far an upload has come",
@@ -143,6 +147,7 @@ class UploadDetail(TusView):
         request={CHUNK_TYPE: OpenApiTypes.BINARY},
         responses={204: OpenApiResponse(None, "The headers `Upload-Offset` and `Upload-Expires`.")},
     )
+    @harmless
     def patch(self, request: Request, upload_id: UUID) -> Response:
         if request.content_type != CHUNK_TYPE:
             raise exceptions.UnsupportedMediaType(request.content_type)

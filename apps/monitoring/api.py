@@ -15,7 +15,7 @@ from rest_framework.views import APIView
 from apps.accounts.models import Project
 from apps.accounts.selectors import get_project
 from apps.core.errors import Invalid
-from apps.core.idempotency import PARAMETER, idempotent
+from apps.core.idempotency import IdempotentMixin
 from apps.core.web import ApiRequest
 from apps.monitoring import selectors, services, spans
 from apps.monitoring.models import Alert, AlertRule, Channel
@@ -72,7 +72,7 @@ class Metrics(APIView):
         return Response(ReportSerializer(report(chosen, _span(request.query_params))).data)
 
 
-class RuleList(generics.ListAPIView[AlertRule]):
+class RuleList(IdempotentMixin, generics.ListAPIView[AlertRule]):
     """The project's alert rules; make one by POST."""
 
     request: ApiRequest
@@ -84,19 +84,17 @@ class RuleList(generics.ListAPIView[AlertRule]):
         return selectors.rules(self.request.actor, _project(self))
 
     @extend_schema(
-        parameters=[PARAMETER],
         request=RuleWishSerializer,
         responses={201: RuleSerializer},
         examples=[_RULE_EXAMPLE],
     )
-    @idempotent
     def post(self, request: ApiRequest, project: str) -> Response:
         room = _project(self)
         rule = services.create_rule(actor=request.actor, project=room, **_rule_facts(request, room, is_partial=False))
         return _answer_rule(request, room, rule, status.HTTP_201_CREATED)
 
 
-class RuleDetail(generics.RetrieveAPIView[AlertRule]):
+class RuleDetail(IdempotentMixin, generics.RetrieveAPIView[AlertRule]):
     """One alert rule: read, change some of it, or delete it with the alerts it raised."""
 
     request: ApiRequest
@@ -108,7 +106,6 @@ class RuleDetail(generics.RetrieveAPIView[AlertRule]):
         return selectors.get_rule(self.request.actor, _project(self), self.kwargs["pk"])
 
     @extend_schema(request=RuleWishSerializer(partial=True), responses=RuleSerializer)
-    @idempotent
     def patch(self, request: ApiRequest, project: str, pk: int) -> Response:
         room, rule = _project(self), self.get_object()
         services.change_rule(actor=request.actor, rule=rule, **_rule_facts(request, room, is_partial=True))
@@ -142,11 +139,10 @@ class AlertList(generics.ListAPIView[Alert]):
         return selectors.alerts(self.request.actor, _project(self))
 
 
-class AlertAcknowledge(APIView):
+class AlertAcknowledge(IdempotentMixin, APIView):
     """Say “I am on it”, with a note if you like."""
 
-    @extend_schema(parameters=[PARAMETER], request=AcknowledgementSerializer, responses=AlertSerializer)
-    @idempotent
+    @extend_schema(request=AcknowledgementSerializer, responses=AlertSerializer)
     def post(self, request: ApiRequest, project: str, pk: int) -> Response:
         room = _project(self)
         alert = selectors.get_alert(request.actor, room, pk)
@@ -156,18 +152,18 @@ class AlertAcknowledge(APIView):
         return Response(AlertSerializer(selectors.get_alert(request.actor, room, pk)).data)
 
 
-class ChannelList(generics.ListAPIView[Channel]):
+class ChannelList(IdempotentMixin, generics.ListAPIView[Channel]):
     """The project's channels; make one by POST. A webhook's signing secret is in that answer and nowhere else."""
 
     request: ApiRequest
 
     serializer_class = ChannelSerializer
+    shown_once = ("secret",)
     queryset = Channel.objects.none()
 
     def get_queryset(self) -> QuerySet[Channel]:
         return selectors.channels(self.request.actor, _project(self))
 
-    # No Idempotency-Key: its memory would keep the secret. A repeated call is refused by the name.
     @extend_schema(request=ChannelWishSerializer, responses={201: MadeChannelSerializer}, examples=[_CHANNEL_EXAMPLE])
     def post(self, request: ApiRequest, project: str) -> Response:
         wish = ChannelWishSerializer(data=request.data)

@@ -11,7 +11,7 @@ from rest_framework.views import APIView
 
 from apps.accounts.models import Project
 from apps.accounts.selectors import get_project
-from apps.core.idempotency import PARAMETER, idempotent
+from apps.core.idempotency import IdempotentMixin
 from apps.core.messages import say
 from apps.core.web import ApiRequest
 from apps.library.models import ModelVersion
@@ -132,7 +132,7 @@ class ReleaseFilter(django_filters.FilterSet):
         fields = ("state",)
 
 
-class ReleaseList(generics.ListAPIView[Release]):
+class ReleaseList(IdempotentMixin, generics.ListAPIView[Release]):
     """The project's releases, newest first; propose one by POST."""
 
     request: ApiRequest
@@ -146,7 +146,6 @@ class ReleaseList(generics.ListAPIView[Release]):
         return selectors.releases(actor, get_project(actor, self.kwargs["project"], "release.view"))
 
     @extend_schema(
-        parameters=[PARAMETER],
         request=ProposalSerializer,
         responses={201: ReleaseSerializer},
         examples=[
@@ -157,7 +156,6 @@ class ReleaseList(generics.ListAPIView[Release]):
             )
         ],
     )
-    @idempotent
     def post(self, request: ApiRequest, project: str) -> Response:
         room = get_project(request.actor, project)
         wish = ProposalSerializer(data=request.data)
@@ -177,25 +175,23 @@ class ReleaseDetail(generics.RetrieveAPIView[Release]):
         return selectors.get_release(actor, project, self.kwargs["pk"])
 
 
-class ReleaseApprove(APIView):
+class ReleaseApprove(IdempotentMixin, APIView):
     """Approve exactly the subject that was shown. People only."""
 
-    @extend_schema(parameters=[PARAMETER], request=DecisionSerializer, responses=ReleaseSerializer)
-    @idempotent
+    @extend_schema(request=DecisionSerializer, responses=ReleaseSerializer)
     def post(self, request: ApiRequest, project: str, pk: int) -> Response:
         return _decide(request, project, pk, services.approve)
 
 
-class ReleaseReject(APIView):
+class ReleaseReject(IdempotentMixin, APIView):
     """Reject, saying why. People only."""
 
-    @extend_schema(parameters=[PARAMETER], request=DecisionSerializer, responses=ReleaseSerializer)
-    @idempotent
+    @extend_schema(request=DecisionSerializer, responses=ReleaseSerializer)
     def post(self, request: ApiRequest, project: str, pk: int) -> Response:
         return _decide(request, project, pk, services.reject)
 
 
-class ReleaseComments(generics.ListAPIView[Comment]):
+class ReleaseComments(IdempotentMixin, generics.ListAPIView[Comment]):
     """Questions and answers before the decision, the first one first; add one by POST. People only."""
 
     request: ApiRequest
@@ -206,8 +202,7 @@ class ReleaseComments(generics.ListAPIView[Comment]):
     def get_queryset(self) -> QuerySet[Comment]:
         return selectors.comments(self.request.actor, self._find())
 
-    @extend_schema(parameters=[PARAMETER], request=CommentSerializer, responses={201: CommentSerializer})
-    @idempotent
+    @extend_schema(request=CommentSerializer, responses={201: CommentSerializer})
     def post(self, request: ApiRequest, project: str, pk: int) -> Response:
         words = CommentSerializer(data=request.data)
         words.is_valid(raise_exception=True)
@@ -219,7 +214,7 @@ class ReleaseComments(generics.ListAPIView[Comment]):
         return selectors.get_release(self.request.actor, project, self.kwargs["pk"])
 
 
-class ReleaseWithdraw(APIView):
+class ReleaseWithdraw(IdempotentMixin, APIView):
     """Take a release back."""
 
     @extend_schema(request=NoteSerializer, responses=ReleaseSerializer)

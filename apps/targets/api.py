@@ -12,6 +12,7 @@ from rest_framework.views import APIView
 
 from apps.accounts.selectors import get_project
 from apps.core.errors import Missing
+from apps.core.idempotency import IdempotentMixin
 from apps.core.web import ApiRequest
 from apps.targets import selectors, services
 from apps.targets.models import Endpoint, Environment, Target
@@ -80,7 +81,7 @@ class EndpointSerializer(serializers.ModelSerializer[Endpoint]):
         read_only_fields = ("created_at",)
 
 
-class TargetList(generics.ListCreateAPIView[Target]):
+class TargetList(IdempotentMixin, generics.ListCreateAPIView[Target]):
     """Where models can run. Adding one is for administrators of the installation."""
 
     request: ApiRequest
@@ -112,7 +113,7 @@ class TargetList(generics.ListCreateAPIView[Target]):
         serializer.instance = services.create_target(actor=self.request.actor, **serializer.validated_data)
 
 
-class TargetDetail(generics.RetrieveUpdateAPIView[Target]):
+class TargetDetail(IdempotentMixin, generics.RetrieveUpdateAPIView[Target]):
     """One target. ``secrets`` that are sent take the place of what was sealed before; the others stay."""
 
     request: ApiRequest
@@ -128,7 +129,7 @@ class TargetDetail(generics.RetrieveUpdateAPIView[Target]):
         serializer.instance = services.edit_target(actor=self.request.actor, target=self.get_object(), **changes)
 
 
-class NodeDrain(APIView):
+class NodeDrain(IdempotentMixin, APIView):
     """Start nothing on a machine any more, and move its replicas to others, each once its next one answers."""
 
     @extend_schema(request=None, responses=TargetSerializer)
@@ -137,7 +138,7 @@ class NodeDrain(APIView):
         return Response(TargetSerializer(target).data)
 
 
-class NodeUndrain(APIView):
+class NodeUndrain(IdempotentMixin, APIView):
     """Let a machine take replicas again."""
 
     @extend_schema(request=None, responses=TargetSerializer)
@@ -146,7 +147,7 @@ class NodeUndrain(APIView):
         return Response(TargetSerializer(target).data)
 
 
-class TargetCheck(APIView):
+class TargetCheck(IdempotentMixin, APIView):
     """Have a target looked at now. The result stands in the target's ``check_lines`` a moment later."""
 
     @extend_schema(request=None, responses={202: TargetSerializer})
@@ -163,7 +164,7 @@ class TargetNodes(APIView):
         return Response(NodeSerializer(selectors.get_target(name).nodes, many=True).data)
 
 
-class EnvironmentList(generics.ListCreateAPIView[Environment]):
+class EnvironmentList(IdempotentMixin, generics.ListCreateAPIView[Environment]):
     """The project's policies: how many approvals a release needs, and whether it starts by itself."""
 
     request: ApiRequest
@@ -181,7 +182,7 @@ class EnvironmentList(generics.ListCreateAPIView[Environment]):
         )
 
 
-class EnvironmentDetail(generics.RetrieveUpdateAPIView[Environment]):
+class EnvironmentDetail(IdempotentMixin, generics.RetrieveUpdateAPIView[Environment]):
     request: ApiRequest
     http_method_names = ["get", "patch", "head", "options"]
     serializer_class = EnvironmentSerializer
@@ -201,7 +202,7 @@ class EnvironmentDetail(generics.RetrieveUpdateAPIView[Environment]):
         serializer.instance = self.get_object()
 
 
-class EndpointList(generics.ListCreateAPIView[Endpoint]):
+class EndpointList(IdempotentMixin, generics.ListCreateAPIView[Endpoint]):
     """The project's addresses at the gateway. What each serves stands in its own page of the API."""
 
     request: ApiRequest
