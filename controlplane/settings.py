@@ -39,6 +39,8 @@ SLIPWAY_BROKER_URL = env.str("SLIPWAY_BROKER_URL", "")
 SLIPWAY_OUTBOUND_ALLOWED = env.list("SLIPWAY_OUTBOUND_ALLOWED", default=[])  # host:port that webhooks may reach inside
 SLIPWAY_UPLOAD_MAX_BYTES = env.int("SLIPWAY_UPLOAD_MAX_BYTES", 10 << 30)
 SLIPWAY_BODY_MAX_BYTES = 10 << 20  # of every request but uploads
+SLIPWAY_WRONG_KEYS_PER_MINUTE = 20  # from one address; right keys always pass
+SLIPWAY_API_WRITES_PER_MINUTE = 1200  # of one person or key
 SLIPWAY_EMBEDDED = not SLIPWAY_BROKER_URL
 SLIPWAY_MASTER_KEYS = KeyRing(SLIPWAY_HOME / "secrets" / "master_key")  # newest first; older ones only open
 SLIPWAY_BUILD_KEYS = KeyRing(SLIPWAY_HOME / "secrets" / "build_key")  # sign what was built; older ones only verify
@@ -291,6 +293,7 @@ REST_FRAMEWORK = {
     "DEFAULT_RENDERER_CLASSES": ["apps.core.rendering.QuickJSONRenderer"],
     "DEFAULT_PAGINATION_CLASS": "apps.core.pagination.Pages",
     "DEFAULT_FILTER_BACKENDS": ["django_filters.rest_framework.DjangoFilterBackend"],
+    "DEFAULT_THROTTLE_CLASSES": ["apps.accounts.throttles.WritesPerActor"],
     "DEFAULT_SCHEMA_CLASS": "apps.core.schema.Schema",
     "EXCEPTION_HANDLER": "apps.core.problems.answer_problem",
     "PAGE_SIZE": 50,

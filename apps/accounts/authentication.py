@@ -14,8 +14,10 @@ from rest_framework.request import Request
 from apps.accounts.actors import actor_for_key
 from apps.accounts.middleware import actor_of_session, client_ip, request_id
 from apps.accounts.models import ApiKey, User
+from apps.core.errors import TooMany
 from apps.core.keys import matches, parse
-from apps.core.networks import is_within, read_networks
+from apps.core.limits import take_turn
+from apps.core.networks import is_within, network_of, read_networks
 from apps.core.prepared import Prepared
 
 LAST_USED_EVERY = timedelta(minutes=1)
@@ -62,21 +64,28 @@ class KeyAuthentication(authentication.BaseAuthentication):
 def find_key(token: str, address: str = "") -> ApiKey | None:
     """The live key behind a token, compared in constant time, for a caller from this address.
 
-    Notes its use at most once a minute.
+    Notes its use at most once a minute. TooMany once too many wrong ones came from its address:
+    one that is right always passes, as at the gateway.
     """
+    key = _find(token, address)
+    if key is None:
+        if wait := take_turn("wrong-keys", network_of(address), settings.SLIPWAY_WRONG_KEYS_PER_MINUTE):
+            raise TooMany(_("Too many wrong keys came from this address."), retry_after=wait)
+    elif key.last_used_at is None or timezone.now() - key.last_used_at > LAST_USED_EVERY:
+        ApiKey.objects.filter(pk=key.pk).update(last_used_at=timezone.now())
+    return key
+
+
+def _find(token: str, address: str) -> ApiKey | None:
     parsed = parse(token)
     row: ApiKey | None = _BY_KEY_ID.first(key_id=parsed.key_id) if parsed else None
     digest = bytes(row.digest) if row else None
     if not matches(settings.SLIPWAY_PEPPERS, parsed.secret if parsed else "", digest) or row is None:
         return None
-    now = timezone.now()
-    if row.revoked_at or row.disabled_at or row.expires_at <= now or not row.created_by.is_active:
+    if row.revoked_at or row.disabled_at or row.expires_at <= timezone.now() or not row.created_by.is_active:
         return None
-    if row.networks and not is_within(read_networks(row.networks), address):
-        return None
-    if row.last_used_at is None or now - row.last_used_at > LAST_USED_EVERY:
-        ApiKey.objects.filter(pk=row.pk).update(last_used_at=now)
-    return row
+    is_elsewhere = row.networks and not is_within(read_networks(row.networks), address)
+    return None if is_elsewhere else row
 
 
 class KeyScheme(OpenApiAuthenticationExtension):

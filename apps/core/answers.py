@@ -10,18 +10,21 @@ from django.utils.translation import gettext as _
 from django.views import defaults
 
 from apps.core.errors import DomainError, Unavailable
-from apps.core.problems import document
+from apps.core.problems import document, joined, retry
 
 API = "/api/v1/"
-RETRY_SECONDS = 5
 
 
 def refuse(request: HttpRequest, error: DomainError) -> HttpResponse:
     """A problem document, a page, or a toast for htmx, with the error's status."""
     if _is_program(request):
-        return document(error.status, f"{error.message} {error.advice}".strip())
-    template = "parts/_problem.html" if _is_partial(request) else "problem.html"
-    return render(request, template, {"error": error, "status": error.status}, status=error.status)
+        response: HttpResponse = document(error.status, joined(error))
+    else:
+        template = "parts/_problem.html" if _is_partial(request) else "problem.html"
+        response = render(request, template, {"error": error, "status": error.status}, status=error.status)
+    for name, value in retry(error).items():
+        response[name] = value
+    return response
 
 
 def malformed(request: HttpRequest, exception: Exception) -> HttpResponse:
@@ -53,11 +56,12 @@ def broken(request: HttpRequest) -> HttpResponse:
 def _away(request: HttpRequest) -> HttpResponse:
     error = Unavailable(_("The database is away or too busy."), advice=_("Try again in a few seconds."))
     if _is_program(request):
-        response: HttpResponse = document(error.status, f"{error.message} {error.advice}")
+        response: HttpResponse = document(error.status, joined(error))
     else:
         template = "parts/_problem.html" if _is_partial(request) else "503.html"
         response = HttpResponse(render_to_string(template, {"error": error}), status=error.status)
-    response["Retry-After"] = str(RETRY_SECONDS)
+    for name, value in retry(error).items():
+        response[name] = value
     return response
 
 

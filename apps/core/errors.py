@@ -6,6 +6,7 @@ DomainError
 ├── StateConflict   409  too late: somebody was first, or the thing has moved on; look again
 ├── Invalid         422  what you sent cannot be: change it (``errors`` by field)
 ├── TooLarge        413  more bytes than this place takes
+├── TooMany         429  too often: wait ``retry_after`` seconds
 └── Unavailable     503  not now: something we need is away; try again
 
 One middleware turns them into a page or a fragment, one DRF handler into a problem document.
@@ -21,6 +22,7 @@ Text = str | Promise
 
 class DomainError(Exception):
     status = 400
+    retry_after = 0  # seconds, where waiting helps
 
     def __init__(self, message: Text, *, advice: Text = "") -> None:
         self.message = message
@@ -55,5 +57,14 @@ class TooLarge(DomainError):
     status = 413
 
 
+class TooMany(DomainError):
+    status = 429
+
+    def __init__(self, message: Text, *, retry_after: int) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
 class Unavailable(DomainError):
     status = 503
+    retry_after = 5

@@ -20,3 +20,14 @@ def is_within(networks: Iterable[Network], address: str) -> bool:
     if isinstance(found, IPv6Address) and found.ipv4_mapped:
         found = found.ipv4_mapped
     return any(found in network for network in networks)
+
+
+def network_of(client: str) -> str:
+    """What to count an address under: itself, or its /64 where it is of IPv6, which one client has all of."""
+    try:
+        address = ip_address(client)
+    except ValueError:
+        return client
+    if isinstance(address, IPv6Address):
+        return str(address.ipv4_mapped or int(address) >> 64)
+    return client

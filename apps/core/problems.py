@@ -43,7 +43,8 @@ def answer_problem(error: Exception, context: dict[str, Any]) -> Response | None
     if isinstance(error, DomainError):
         set_rollback()
         errors = error.errors if isinstance(error, Invalid) else {}
-        return _problem(error.status, _joined(error), {k: [str(v) for v in vs] for k, vs in errors.items()})
+        texts = {name: [str(text) for text in each] for name, each in errors.items()}
+        return _problem(error.status, joined(error), texts, retry(error))
     if isinstance(error, exceptions.APIException):
         set_rollback()
         return _from_rest(error)
@@ -53,6 +54,11 @@ def answer_problem(error: Exception, context: dict[str, Any]) -> Response | None
 def document(status: int, detail: str) -> JsonResponse:
     """A problem document outside the API's views."""
     return JsonResponse(_body(status, detail), status=status, content_type=MEDIA_TYPE)
+
+
+def retry(error: DomainError) -> dict[str, str]:
+    """The header that says when to come again, where waiting helps."""
+    return {"Retry-After": str(error.retry_after)} if error.retry_after else {}
 
 
 def _odd() -> exceptions.ParseError:
@@ -90,5 +96,5 @@ def _body(status: int, detail: str) -> dict[str, Any]:
     }
 
 
-def _joined(error: DomainError) -> str:
+def joined(error: DomainError) -> str:
     return f"{error.message} {error.advice}".strip()

@@ -1,7 +1,6 @@
 """The cache in Redis, which everything goes on without: while Redis is away nothing is found, and nothing is kept.
 
-Sessions are in the database as well, gateways are collected anew, limits on sign-in start anew; what is kept for
-``Idempotency-Key`` is missing, as after its day.
+Sessions are in the database as well, gateways are collected anew, limits on sign-in and keys start anew.
 """
 
 import time
@@ -32,6 +31,9 @@ class SharedCache(RedisCache):
 
     def set(self, *args: Any, **kwargs: Any) -> None:
         self._ask(lambda: super(SharedCache, self).set(*args, **kwargs), None)
+
+    def incr(self, *args: Any, **kwargs: Any) -> int:
+        return int(self._ask(lambda: super(SharedCache, self).incr(*args, **kwargs), 0))
 
     def touch(self, *args: Any, **kwargs: Any) -> bool:
         return bool(self._ask(lambda: super(SharedCache, self).touch(*args, **kwargs), False))

@@ -4,10 +4,9 @@ import math
 import time
 from collections import OrderedDict
 from collections.abc import Coroutine, Mapping, Sequence
-from ipaddress import ip_address
 
 from apps.core import keys as key_format
-from apps.core.networks import is_within, read_networks
+from apps.core.networks import is_within, network_of, read_networks
 from apps.gateway.refusals import Refusal, forbidden, not_found, too_many, unauthorized
 from apps.gateway.sharing import SharedRates, make_question
 from apps.gateway.tables import Key
@@ -76,7 +75,7 @@ class FailureLimit:
 
     def refusal(self, client: str, now: float) -> Refusal:
         """What one more failure from this address is answered with: 401, or 429 once there were too many."""
-        group = _group(client)
+        group = network_of(client)
         bucket = self._buckets.get(group)
         if bucket is None:
             bucket = self._buckets[group] = TokenBucket(self._per_minute, self._per_minute, now)
@@ -193,11 +192,3 @@ class Admission:
 def _refuse_hasty(wait: float) -> None:
     if wait > 0.0:
         raise too_many("this key calls more often than its limit allows", "rate_limited", wait)
-
-
-def _group(client: str) -> str:
-    try:
-        address = ip_address(client)
-    except ValueError:
-        return client
-    return client if address.version == 4 else str(int(address) >> 64)

@@ -22,7 +22,7 @@ def issue(cast: Cast, *scopes: str, days: int = 90) -> Issued:
 
 def test_issued_key_is_found_by_its_text_and_kept_as_a_digest(cast: Cast) -> None:
     issued = issue(cast, "read")
-    assert find_key(issued.text) == issued.key
+    assert find_key(issued.text, "127.0.0.1") == issued.key
     assert issued.text not in str(ApiKey.objects.values())
     assert issued.text not in str(Entry.objects.values())
     assert Entry.objects.get().action == "key.issued"
@@ -37,9 +37,9 @@ def test_revoked_expired_and_mistyped_keys_do_not_work(cast: Cast) -> None:
     revoked, expired = issue(cast, "read"), issue(cast, "read")
     accounts.revoke_key(actor=cast.actor("ada"), key=revoked.key)
     ApiKey.objects.filter(pk=expired.key.pk).update(expires_at=timezone.now() - timedelta(seconds=1))
-    assert find_key(revoked.text) is None
-    assert find_key(expired.text) is None
-    assert find_key(issue(cast, "read").text[:-1] + "!") is None
+    assert find_key(revoked.text, "127.0.0.1") is None
+    assert find_key(expired.text, "127.0.0.1") is None
+    assert find_key(issue(cast, "read").text[:-1] + "!", "127.0.0.1") is None
 
 
 def test_key_is_revoked_once(cast: Cast) -> None:
@@ -90,7 +90,7 @@ def test_key_page_shows_the_key_once_and_is_not_stored(cast: Cast, client: Clien
     key = ApiKey.objects.get()
     assert key.scopes == ["invoke:digits", "invoke:fraud", "read"]
     text = made.content.decode().split('id="key-text">')[1].split("<")[0]
-    assert find_key(text) == key
+    assert find_key(text, "127.0.0.1") == key
     assert "no-store" in made.headers["Cache-Control"]
     assert text not in client.get("/p/digits-team/keys/").content.decode()
 
