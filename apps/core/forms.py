@@ -3,13 +3,13 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from django.forms import Form
+from django.forms import BaseForm
 
 from apps.core.errors import Invalid, StateConflict
 
 
 @contextmanager
-def refusals_into(form: Form) -> Iterator[None]:
+def refusals_into(form: BaseForm) -> Iterator[None]:
     """Show what a service refuses beside the fields it speaks of, the rest above the form; the view shows it again.
 
     ::
@@ -28,7 +28,7 @@ def refusals_into(form: Form) -> Iterator[None]:
         form.add_error(None, f"{error.message} {error.advice}".strip())
 
 
-def _take_over(form: Form, error: Invalid) -> None:
+def _take_over(form: BaseForm, error: Invalid) -> None:
     unplaced = []
     for name, texts in error.errors.items():
         if name in form.fields:

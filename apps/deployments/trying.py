@@ -90,6 +90,17 @@ def _ask(deployment: Deployment | None, request: dict[str, Any]) -> Answer:
     return Answer(status, _parsed(text), perf_counter() - started, replica.name)
 
 
+def request_of(text: str) -> dict[str, Any]:
+    """An inference request that was written as JSON; Invalid says what it is not."""
+    try:
+        body = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise Invalid(_("This is not JSON: %(reason)s") % {"reason": error}) from error
+    if not isinstance(body, dict):
+        raise Invalid(_("An inference request is a JSON object with “inputs”."))
+    return body
+
+
 def request_from(signature: dict[str, Any], data: dict[str, str]) -> dict[str, Any]:
     """An inference request out of one JSON text per input tensor; raises Invalid by input name."""
     inputs, errors = [], {}

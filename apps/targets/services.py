@@ -159,7 +159,9 @@ def create_environment(*, actor: Actor, project: Project, name: str, target: Tar
         with transaction.atomic():
             row = Environment.objects.create(project=project, name=name, target=target, **fields)
     except IntegrityError as error:
-        raise Invalid(_("There is an environment “%(name)s” already.") % {"name": name}) from error
+        raise Invalid(
+            _("There is an environment “%(name)s” already.") % {"name": name}, errors={"name": [_("Taken.")]}
+        ) from error
     record(actor, "environment.created", row, after={"target": target.name, **fields})
     return row
 

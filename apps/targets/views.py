@@ -1,7 +1,6 @@
 """The pages of targets and environments, and the forms of endpoints (what they serve is shown by deployments)."""
 
-from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any
 
 from django.contrib import messages
 from django.http import HttpResponse
@@ -12,15 +11,13 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_POST
 
 from apps.accounts.selectors import get_project
-from apps.core.errors import Invalid
+from apps.core.forms import refusals_into
 from apps.core.pages import render_page
 from apps.core.undo import say_done
 from apps.core.web import PageRequest
 from apps.targets import selectors, services, trials
 from apps.targets.forms import FIELDS, EndpointForm, EnvironmentForm, TargetForm
 from apps.targets.models import Target
-
-T = TypeVar("T")
 
 
 @require_GET
@@ -46,8 +43,8 @@ def target_new(request: PageRequest, project: str) -> HttpResponse:
     form = _form_of(request)
     if request.method == "POST" and form.is_valid():
         facts = {"name": form.cleaned_data["name"], "kind": form.kind, **_facts(form)}
-        made = _take(form, lambda: services.create_target(actor=request.actor, **facts))
-        if made:
+        with refusals_into(form):
+            made = services.create_target(actor=request.actor, **facts)
             messages.info(request, _("Looking at it; what was found shows here in a moment."))
             return redirect("targets:target", project=room.slug, name=made.name)
     context = {"project": room, "form": _without_secrets(form), "kinds": FIELDS}
@@ -60,13 +57,11 @@ def target_edit(request: PageRequest, project: str, name: str) -> HttpResponse:
     request.actor.require("target.edit")
     row = selectors.get_target(name)
     form = _form_of(request, row)
-
-    def save() -> Target:
-        return services.edit_target(actor=request.actor, target=row, **_facts(form))
-
-    if request.method == "POST" and form.is_valid() and _take(form, save) is not None:
-        messages.success(request, _("Saved. It is looked at again now."))
-        return redirect("targets:target", project=room.slug, name=name)
+    if request.method == "POST" and form.is_valid():
+        with refusals_into(form):
+            services.edit_target(actor=request.actor, target=row, **_facts(form))
+            messages.success(request, _("Saved. It is looked at again now."))
+            return redirect("targets:target", project=room.slug, name=name)
     context = {"project": room, "form": _without_secrets(form), "target": row}
     return render_page(request, "targets/target_edit.html", context, status=422 if form.errors else 200)
 
@@ -82,7 +77,8 @@ def target_try(request: PageRequest, project: str, name: str = "") -> HttpRespon
     found = None
     if form.is_valid():
         asked = {"kind": form.kind, "target": row, **_facts(form)}
-        found = _take(form, lambda: trials.try_target(actor=request.actor, **asked))
+        with refusals_into(form):
+            found = trials.try_target(actor=request.actor, **asked)
     return _trial(request, {"project": room, "form": form, "trial": found}, status=200 if found else 422)
 
 
@@ -133,9 +129,10 @@ def environment_new(request: PageRequest, project: str) -> HttpResponse:
     room = get_project(request.actor, project, "environment.edit")
     form = EnvironmentForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
-        services.create_environment(actor=request.actor, project=room, **form.cleaned_data)
-        messages.success(request, _("Made."))
-        return redirect("targets:environments", project=room.slug)
+        with refusals_into(form):
+            services.create_environment(actor=request.actor, project=room, **form.cleaned_data)
+            messages.success(request, _("Made."))
+            return redirect("targets:environments", project=room.slug)
     context = {"project": room, "form": form, "title": _("New environment")}
     return render_page(request, "targets/environment_edit.html", context, status=422 if form.errors else 200)
 
@@ -146,9 +143,10 @@ def environment_edit(request: PageRequest, project: str, name: str) -> HttpRespo
     form = EnvironmentForm(request.POST or None, instance=row)
     if request.method == "POST" and form.is_valid():
         row.refresh_from_db()  # a model form has written onto it; the service compares with what is stored
-        services.edit_environment(actor=request.actor, environment=row, **form.changes())
-        messages.success(request, _("Saved."))
-        return _back(request) or redirect("targets:environments", project=room.slug)
+        with refusals_into(form):
+            services.edit_environment(actor=request.actor, environment=row, **form.changes())
+            messages.success(request, _("Saved."))
+            return _back(request) or redirect("targets:environments", project=room.slug)
     context = {"project": room, "form": form, "title": row.name}
     return render_page(request, "targets/environment_edit.html", context, status=422 if form.errors else 200)
 
@@ -158,9 +156,10 @@ def endpoint_new(request: PageRequest, project: str) -> HttpResponse:
     asked = {"name": request.GET.get("name", "")}
     form = EndpointForm(request.POST or None, actor=request.actor, project=room, initial=asked)
     if request.method == "POST" and form.is_valid():
-        made = services.create_endpoint(actor=request.actor, project=room, **form.facts())
-        messages.success(request, _("Made. It answers once a release is started here."))
-        return _back(request) or redirect("deployments:endpoint", project=room.slug, endpoint=made.name)
+        with refusals_into(form):
+            made = services.create_endpoint(actor=request.actor, project=room, **form.facts())
+            messages.success(request, _("Made. It answers once a release is started here."))
+            return _back(request) or redirect("deployments:endpoint", project=room.slug, endpoint=made.name)
     context = {"project": room, "form": form, "title": _("New endpoint")}
     return render_page(request, "targets/endpoint_edit.html", context, status=422 if form.errors else 200)
 
@@ -170,9 +169,10 @@ def endpoint_edit(request: PageRequest, project: str, endpoint: str) -> HttpResp
     row = selectors.get_endpoint(request.actor, room, endpoint)
     form = EndpointForm(request.POST or None, actor=request.actor, project=room, endpoint=row)
     if request.method == "POST" and form.is_valid():
-        services.edit_endpoint(actor=request.actor, endpoint=row, **form.facts())
-        messages.success(request, _("Saved. Gateways know within a second."))
-        return redirect("deployments:endpoint", project=room.slug, endpoint=row.name)
+        with refusals_into(form):
+            services.edit_endpoint(actor=request.actor, endpoint=row, **form.facts())
+            messages.success(request, _("Saved. Gateways know within a second."))
+            return redirect("deployments:endpoint", project=room.slug, endpoint=row.name)
     context = {"project": room, "form": form, "title": row.name, "endpoint": row}
     return render_page(request, "targets/endpoint_edit.html", context, status=422 if form.errors else 200)
 
@@ -189,17 +189,6 @@ def _facts(form: TargetForm) -> dict[str, Any]:
 
 def _trial(request: PageRequest, context: dict[str, Any], *, status: int) -> HttpResponse:
     return render_page(request, "targets/trial.html", context, fragment="targets/_trial.html", status=status)
-
-
-def _take(form: TargetForm, write: Callable[[], T]) -> T | None:
-    """Write what a valid form says; where the service refuses single fields, say so at those fields."""
-    try:
-        return write()
-    except Invalid as refused:
-        for name, said in (refused.errors or {"": [str(refused)]}).items():
-            for text in said:
-                form.add_error(name if name in form.fields else None, text)
-        return None
 
 
 def _without_secrets(form: TargetForm) -> TargetForm:

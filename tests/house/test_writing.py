@@ -27,6 +27,18 @@ def test_functions_are_short_enough_to_read() -> None:
     assert not long, long
 
 
+def test_views_hold_no_try() -> None:
+    views = [source for source in read_sources() if source.name.startswith("apps/") and "views" in source.name]
+    tries = [
+        f"{source.name}:{node.lineno}"
+        for source in views
+        for node in ast.walk(source.tree)
+        if isinstance(node, ast.Try)
+    ]
+    assert views
+    assert not tries, tries
+
+
 def test_imports_stand_at_the_top() -> None:
     inner = [where for source in read_sources() if not _has_to_wait(source) for where in find_inner_imports(source)]
     assert not inner, inner

@@ -107,6 +107,17 @@ def test_pages_answer_and_forms_write(cast: Cast) -> None:
     assert (made.max_body_bytes, made.timeout_seconds, made.is_idempotent) == (1 << 20, 9.0, True)
 
 
+def test_a_taken_name_is_told_beside_its_field(cast: Cast) -> None:
+    row = world.environment(cast)
+    world.endpoint(cast, "digits")
+    form = {"name": "digits", "environment": row.pk, "max_body_mb": 5, "timeout_seconds": 3}
+    answer = client(cast, "omar").post(reverse("targets:endpoint_new", args=["digits-team"]), form)
+    assert (answer.status_code, answer.context["form"].errors["name"]) == (422, ["Taken."])
+    form = {"name": row.name, "target": row.target_id, "approvals_required": 1, "approval_days": 30}
+    answer = client(cast, "ada").post(reverse("targets:environment_new", args=["digits-team"]), form)
+    assert (answer.status_code, answer.context["form"].errors["name"]) == (422, ["Taken."])
+
+
 def test_a_way_back_is_only_to_our_own_pages(cast: Cast) -> None:
     form = {"name": "third", "environment": world.environment(cast).pk, "max_body_mb": 5, "timeout_seconds": 3}
     address = reverse("targets:endpoint_new", args=["digits-team"])

@@ -1,18 +1,15 @@
 """Sending one request from the endpoint page, and showing its answer."""
 
-import json
 from typing import Any
 
 from django.http import HttpResponse
-from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
 from apps.accounts.selectors import get_project
-from apps.core.errors import Invalid
 from apps.core.pages import render_page
 from apps.core.web import PageRequest
 from apps.deployments import selectors
-from apps.deployments.trying import request_from, try_endpoint
+from apps.deployments.trying import request_from, request_of, try_endpoint
 from apps.deployments.trying import run_golden as run_sample
 from apps.deployments.views.shared import find_endpoint
 from apps.library.selectors import get_version
@@ -45,13 +42,7 @@ def run_golden(request: PageRequest, project: str, model: str, number: int) -> H
 def _posted_request(request: PageRequest, signature: dict[str, Any]) -> dict[str, Any]:
     if "raw" not in request.POST:
         return request_from(signature, {k.removeprefix("input:"): str(v) for k, v in request.POST.items()})
-    try:
-        body = json.loads(request.POST["raw"])
-    except (ValueError, RecursionError) as error:
-        raise Invalid(_("This is not JSON: %(reason)s") % {"reason": error}) from error
-    if not isinstance(body, dict):
-        raise Invalid(_("An inference request is a JSON object with “inputs”."))
-    return body
+    return request_of(request.POST["raw"])
 
 
 def likely(body: Any, labels: list[str]) -> list[dict[str, Any]]:
