@@ -101,9 +101,11 @@ MIDDLEWARE = [
     "apps.core.metrics.MetricsMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "csp.middleware.CSPMiddleware",
+    "apps.core.middleware.HeadersMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django_structlog.middlewares.RequestMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
+    "apps.accounts.middleware.SessionLimitsMiddleware",
     "apps.accounts.middleware.LanguageMiddleware",
     "django.middleware.common.CommonMiddleware",
     "apps.core.middleware.BodyMiddleware",
@@ -250,7 +252,8 @@ DEFAULT_FROM_EMAIL = env.str("SLIPWAY_EMAIL_FROM", "slipway@localhost")
 _cookie_prefix = "__Host-" if IS_SECURE else "slipway_"
 SESSION_COOKIE_NAME, CSRF_COOKIE_NAME = f"{_cookie_prefix}session", f"{_cookie_prefix}csrf"
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = IS_SECURE
-SESSION_COOKIE_AGE = 8 * 3600
+SESSION_COOKIE_AGE = 8 * 3600  # from signing in, used or not
+SLIPWAY_SESSION_IDLE_SECONDS = 1800
 SECURE_SSL_REDIRECT = IS_SECURE
 SECURE_REDIRECT_EXEMPT = [r"^healthz$"]  # asked from inside, past the proxy
 SECURE_HSTS_SECONDS = 31536000 if IS_SECURE else 0

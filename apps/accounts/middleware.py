@@ -7,6 +7,7 @@ from http import HTTPStatus
 import structlog
 from allauth.usersessions.models import UserSession
 from django.conf import settings
+from django.contrib.auth import SESSION_KEY
 from django.http import HttpRequest, HttpResponse
 from django.middleware.locale import LocaleMiddleware
 from django.utils import timezone, translation
@@ -21,6 +22,9 @@ SEEN_EVERY_SECONDS = 300
 LANGUAGE_KEY = "language"
 PROJECT_KEY = "project"
 PROVEN_KEY = "proven_at"
+BEGUN_KEY = "begun_at"
+USED_KEY = "used_at"
+USED_EVERY_SECONDS = 60  # a write at every request would queue up readers
 
 
 class LanguageMiddleware(LocaleMiddleware):
@@ -32,6 +36,26 @@ class LanguageMiddleware(LocaleMiddleware):
         if saved in dict(settings.LANGUAGES):
             translation.activate(saved)
             request.LANGUAGE_CODE = translation.get_language()
+
+
+class SessionLimitsMiddleware:
+    """End a session that nobody used for long, or that is as old as one may be however it is used.
+
+    A page that asks again by itself says so (``X-Poll``, see ``frame.js``) and keeps nobody signed in.
+    """
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        session, now = request.session, time.time()
+        if SESSION_KEY in session:
+            idle, age = now - session.get(USED_KEY, now), now - session.get(BEGUN_KEY, now)
+            if idle > settings.SLIPWAY_SESSION_IDLE_SECONDS or age > settings.SESSION_COOKIE_AGE:
+                session.flush()
+            elif idle > USED_EVERY_SECONDS and "X-Poll" not in request.headers:
+                session[USED_KEY] = now
+        return self.get_response(request)
 
 
 class ActorMiddleware:

@@ -9,7 +9,7 @@ from django.dispatch import receiver
 from django.http import HttpRequest
 
 from apps.accounts.adapters import note
-from apps.accounts.middleware import LANGUAGE_KEY, PROVEN_KEY
+from apps.accounts.middleware import BEGUN_KEY, LANGUAGE_KEY, PROVEN_KEY, USED_KEY
 from apps.accounts.models import User
 
 
@@ -24,6 +24,11 @@ def note_sign_in(sender: Any, request: HttpRequest, user: User, **_: Any) -> Non
 def note_sign_out(sender: Any, request: HttpRequest, user: User | None, **_: Any) -> None:
     if user is not None:
         note(request, user, "session.ended")
+
+
+@receiver(session_begun)
+def note_beginning(sender: Any, request: HttpRequest, **_: Any) -> None:
+    request.session[BEGUN_KEY] = request.session[USED_KEY] = time.time()
 
 
 @receiver(session_begun)

@@ -3,12 +3,14 @@
 from collections.abc import Callable
 from typing import Any
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.utils.deprecation import MiddlewareMixin
 
 from apps.core.answers import refuse
 from apps.core.bodies import announced_bytes, require_size
 from apps.core.errors import DomainError
+
+DEVICES = ("accelerometer", "camera", "geolocation", "gyroscope", "magnetometer", "microphone", "payment", "usb")
 
 
 class DomainErrorMiddleware(MiddlewareMixin):
@@ -18,6 +20,17 @@ class DomainErrorMiddleware(MiddlewareMixin):
 
     def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
         return refuse(request, error) if isinstance(error, DomainError) else None
+
+
+class HeadersMiddleware(MiddlewareMixin):
+    """Headers that Django's own middleware lacks: nobody may embed what we answer, and pages ask for no devices."""
+
+    get_response: Callable[[HttpRequest], HttpResponse]
+
+    def process_response(self, _request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
+        response.setdefault("Cross-Origin-Resource-Policy", "same-origin")
+        response.setdefault("Permissions-Policy", ", ".join(f"{name}=()" for name in DEVICES))
+        return response
 
 
 class BodyMiddleware(MiddlewareMixin):

@@ -172,6 +172,10 @@
       event.detail.shouldSwap = true;
     }
   });
+  document.addEventListener("htmx:configRequest", (event) => {
+    /* what a page asks by itself keeps nobody signed in */
+    if (event.detail.triggeringEvent?.type === "hx:poll:trigger") event.detail.headers["X-Poll"] = "1";
+  });
   document.addEventListener("htmx:sendError", () => showProblem(body.dataset.lost));
   document.addEventListener("htmx:afterSettle", (event) => {
     refreshTimes(event.target.parentElement || document);

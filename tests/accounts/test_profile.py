@@ -1,8 +1,11 @@
 """What people decide for themselves."""
 
+import time
+
 import pytest
 from allauth.mfa.models import Authenticator
 from allauth.mfa.totp.internal.auth import format_hotp_value, hotp_value, yield_hotp_counters_from_time
+from allauth.usersessions.models import UserSession
 from django.test import Client
 
 from apps.accounts import services as accounts
@@ -114,3 +117,58 @@ def test_other_sessions_are_ended(dana: User, client: Client) -> None:
     client.post("/accounts/sessions/")
     assert other.get("/profile/").status_code == 302
     assert client.get("/profile/").status_code == 200
+
+
+def test_one_other_session_is_ended(dana: User, client: Client) -> None:
+    first, second = Client(), Client()
+    for one in (first, second, client):
+        sign_in(one, dana)
+        one.get("/accounts/sessions/")
+    rows = {row.session_key: row for row in UserSession.objects.all()}
+    address = "/accounts/sessions/"
+    assert client.post(address, {"session": rows[client.session.session_key].pk}).status_code == 404
+    assert client.post(address, {"session": "x"}).status_code == 404
+    assert client.post(address, {"session": rows[first.session.session_key].pk}).status_code == 302
+    assert Entry.objects.filter(action="session.other_ended").count() == 1
+    statuses = [one.get("/profile/").status_code for one in (first, second, client)]
+    assert statuses == [302, 200, 200]
+
+
+def test_nobody_ends_a_session_of_somebody_else(cast: Cast, client: Client) -> None:
+    other = Client()
+    other.force_login(cast.user("rhea"))
+    other.get("/accounts/sessions/")
+    client.force_login(cast.user("dana"))
+    assert client.post("/accounts/sessions/", {"session": UserSession.objects.get().pk}).status_code == 404
+    assert other.get("/profile/").status_code == 200
+
+
+def pass_time(client: Client, **seconds: float) -> None:
+    session = client.session
+    for key, ago in seconds.items():
+        session[key] = time.time() - ago
+    session.save()
+
+
+def test_a_session_that_nobody_uses_ends(dana: User, client: Client) -> None:
+    client.force_login(dana)
+    pass_time(client, used_at=1700)
+    assert client.get("/profile/", headers={"X-Poll": "1"}).status_code == 200
+    assert time.time() - client.session["used_at"] > 1600
+    assert client.get("/profile/").status_code == 200
+    assert time.time() - client.session["used_at"] < 60
+    pass_time(client, used_at=1801)
+    assert client.get("/profile/").status_code == 302
+
+
+def test_a_session_ends_after_its_day_however_it_is_used(dana: User, client: Client) -> None:
+    client.force_login(dana)
+    pass_time(client, begun_at=8 * 3600 + 1)
+    assert client.get("/profile/").status_code == 302
+
+
+def test_answers_are_nobody_elses_and_ask_for_no_devices(client: Client, db: None) -> None:
+    for path in ("/accounts/login/", "/api/v1/projects/", "/no-such-page/"):
+        headers = client.get(path).headers
+        assert headers["Cross-Origin-Resource-Policy"] == "same-origin"
+        assert "camera=()" in headers["Permissions-Policy"]
