@@ -31,7 +31,7 @@ def run_golden(request: PageRequest, project: str, model: str, number: int) -> H
     """Where a version runs, with the button that sends its golden sample there; then how far the answers are off."""
     room = get_project(request.actor, project, "endpoint.view")
     version = get_version(request.actor, room, model, number)
-    context = {"project": room, "version": version}
+    context: dict[str, Any] = {"project": room, "version": version}
     if request.method == "POST":
         context["runs"] = run_sample(actor=request.actor, version=version)
         return render_page(request, "deployments/_golden.html", context)
