@@ -173,6 +173,24 @@ class BuildResult:
 
 
 @dataclass(frozen=True)
+class RegistryAccess:
+    """How to reach the registry that images are pushed to and pulled from."""
+
+    url: str  # http(s)://host:port/prefix, without credentials
+    username: str = ""
+    password: str = field(default="", repr=False)
+    ca_file: str = ""  # certificates that the registry's own is trusted by; empty: those of the machine
+
+
+@dataclass(frozen=True)
+class ImageSource:
+    """An image in a registry, by its digest."""
+
+    location: str  # host:port/repository@sha256:…
+    registry: RegistryAccess | None
+
+
+@dataclass(frozen=True)
 class TargetSpec:
     """Where to run: a kind of driver, its plain settings and its opened credentials."""
 
@@ -181,6 +199,7 @@ class TargetSpec:
     config: Mapping[str, Any] = field(default_factory=dict)
     secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
     draining: tuple[str, ...] = ()  # names of nodes that get nothing new
+    eyes: ImageSource | None = None  # packages without a model, for a look at hosts that have no image of ours yet
 
 
 @dataclass(frozen=True)
@@ -206,16 +225,8 @@ class Node:
     memory_free_bytes: int
     disk_free_bytes: int
     gpus: tuple[Mapping[str, Any], ...] = ()
-
-
-@dataclass(frozen=True)
-class RegistryAccess:
-    """How to reach the registry that images are pushed to and pulled from."""
-
-    url: str  # http(s)://host:port/prefix, without credentials
-    username: str = ""
-    password: str = field(default="", repr=False)
-    ca_file: str = ""  # certificates that the registry's own is trusted by; empty: those of the machine
+    load: float | None = None  # processes that run or wait for a processor, over the last minute
+    owners: Mapping[str, int] = field(default_factory=dict)  # containers that run, by instance; "": nobody's of ours
 
 
 @dataclass(frozen=True)

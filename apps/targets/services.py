@@ -24,6 +24,7 @@ from apps.targets.selectors import node_names
 LOCAL = "this-machine"
 KINDS = ("process", "docker", "swarm")  # the drivers there are: ``tests/house`` holds them against worker.drivers
 CHECK_EVERY_SECONDS = 60
+CHECK_LEASE_SECONDS = 60
 CHECK_ATTEMPTS = 5  # lost workers in a row
 PARK_SECONDS = 600
 _LOST = {
@@ -124,7 +125,7 @@ def open_secrets(target: Target) -> dict[str, str]:
 
 def begin_check(pk: int) -> Target | None:
     """The target under a lease, or None when another worker looks. One whose checks kill their workers is parked."""
-    target = leases.take(Target, pk, seconds=60)
+    target = leases.take(Target, pk, seconds=CHECK_LEASE_SECONDS)
     if target is not None and target.attempts > CHECK_ATTEMPTS:
         finish_check(target, is_reachable=False, lines=[_LOST], nodes=[], due_in=PARK_SECONDS)
         return None

@@ -16,7 +16,7 @@ from apps.core.jobs import Job, enqueue
 from apps.core.sealing import seal, unseal
 from apps.targets.configs import refuse_settings
 from apps.targets.models import Target, Trial
-from apps.targets.services import open_secrets
+from apps.targets.services import CHECK_LEASE_SECONDS, open_secrets
 
 KEPT = timedelta(hours=1)
 ATTEMPTS = 2
@@ -51,7 +51,7 @@ def get_trial(actor: Actor, pk: int) -> Trial:
 
 def begin_trial(pk: int) -> Trial | None:
     """The trial under a lease, or None; one that lost its workers is over."""
-    trial = leases.take(Trial, pk, seconds=60, done_at=None)
+    trial = leases.take(Trial, pk, seconds=CHECK_LEASE_SECONDS, done_at=None)
     if trial is not None and trial.attempts > ATTEMPTS:
         finish_trial(trial, lines=[])
         return None

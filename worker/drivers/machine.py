@@ -20,6 +20,7 @@ def this_node(home: Path) -> Node:
         memory_free_bytes=memory["MemAvailable"],
         disk_free_bytes=shutil.disk_usage(home).free,
         gpus=tuple({"name": name} for name in _gpus()),
+        load=os.getloadavg()[0],
     )
 
 

@@ -3,11 +3,14 @@
 from django.conf import settings
 
 from apps.deployments.models import Deployment
+from apps.releases.attachments import tell
 from apps.releases.models import Build
 from worker.builders.base import BuildSettings
-from worker.builders.image.access import registry_access
+from worker.builders.image.access import parse_address, registry_access
+from worker.builders.image.runtime import REPOSITORY as RUNTIMES
 from worker.builders.image.verification import verify, verify_stored
-from worker.specs import RegistryAccess
+from worker.errors import ToolError
+from worker.specs import ImageSource, RegistryAccess
 
 IMAGE = "image"  # the builder whose results lie in the registry
 
@@ -20,6 +23,22 @@ def registry() -> RegistryAccess | None:
 def registry_of(build: Build) -> RegistryAccess | None:
     """Where a driver pulls what was built; None for what is no image."""
     return registry() if build.builder == IMAGE else None
+
+
+def image_to_look_with() -> ImageSource | None:
+    """The packages, without a model, of the newest image that was built; those for GPUs are too large for a look."""
+    done = Build.objects.filter(builder=IMAGE, state=Build.State.DONE, release__options__gpus__isnull=True)
+    build = done.order_by("-pk").first()
+    told = tell(build) if build else None
+    digest = dict(told.materials).get("runtime") if told else None
+    try:
+        access = registry()
+        address = parse_address(access) if access else None
+    except ToolError:  # whoever builds hears of it
+        return None
+    if not digest or address is None:
+        return None
+    return ImageSource(f"{address.host}/{address.repository(RUNTIMES)}@sha256:{digest}", access)
 
 
 def build_settings() -> BuildSettings:

@@ -9,9 +9,11 @@ from dataclasses import replace
 import pytest
 
 from tests.engines.hosts.ground import INSTANCE, SECRET, Ground, ask
+from worker.drivers.docker_host import figures
+from worker.drivers.docker_host.figures import LOOK
 from worker.drivers.docker_host.policy import describe, differences
 from worker.errors import ToolError
-from worker.specs import ReplicaStatus
+from worker.specs import ImageSource, ReplicaStatus
 
 
 @pytest.fixture
@@ -183,6 +185,45 @@ def test_a_host_that_cannot_be_spoken_to_says_exactly_why(ground: Ground, secret
         driver.list_owned(INSTANCE)
     assert caught.value.kind == kind
     assert any(hint in str(line.detail) for line in driver.check())
+
+
+def test_a_look_is_given_an_image_by_the_registry_and_touches_nobodys_containers(ground: Ground) -> None:
+    daemon = ground.hosts.daemons[0]
+    for each in ground.hosts.daemons:
+        for image in each.client.images.list():
+            each.client.images.remove(image.id, force=True)
+    unseen = ground.open().nodes()
+    assert {node.disk_free_bytes for node in unseen} == {0}
+    driver = ground.open()
+    driver.target = replace(ground.target, eyes=ImageSource(ground.location, ground.registry.access))
+    assert all(node.disk_free_bytes > 0 and node.load is not None for node in driver.nodes())
+    client = daemon.client
+    theirs = client.containers.create(ground.location, name="slipway-look")
+    running = client.containers.create(ground.location, name="slipway-look-2", labels={LOOK: "1"})
+    ground.open().check()
+    names = {container.name for container in client.containers.list(all=True)}
+    assert names == {theirs.name, running.name}, "neither another's container nor a look that may still be at it"
+
+
+def test_a_look_that_was_cut_short_is_taken_away(ground: Ground, monkeypatch: pytest.MonkeyPatch) -> None:
+    status = ground.open().start(ground.make())
+    client = ground.daemon(status.node).client
+    client.containers.create(ground.location, name="slipway-look-1", labels={LOOK: "1"})
+    monkeypatch.setattr(figures, "LEFT_SECONDS", -1.0)
+    ground.open().check()
+    assert "slipway-look-1" not in {container.name for container in client.containers.list(all=True)}
+
+
+def test_a_registry_that_lets_a_host_in_nowhere_is_said_before_anything_is_started(ground: Ground) -> None:
+    for each in ground.hosts.daemons:
+        for image in each.client.images.list():
+            each.client.images.remove(image.id, force=True)
+    driver = ground.open()
+    wrong = replace(ground.registry.access, password="wrong")
+    driver.target = replace(ground.target, eyes=ImageSource(ground.location, wrong))
+    said = [str(line.detail) for line in driver.check() if not line.ok]
+    assert len(said) == 2
+    assert all("SLIPWAY_REGISTRY_URL" in text for text in said)
 
 
 def test_a_host_without_an_engine_says_so(ground: Ground) -> None:

@@ -9,6 +9,7 @@ from worker.drivers.swarm.seeing import Seen, explain
 from worker.drivers.swarm.services import describe
 from worker.specs import ReplicaSpec
 
+IMAGE = "registry:5000/slipway/models@sha256:11"
 AT = "2026-11-21T06:46:56.4776{:02d}Z"
 
 
@@ -30,13 +31,15 @@ def service(version: int = 0) -> dict[str, Any]:
     return {"ID": "s", "Spec": {"Name": "slipway-1-1-0", "Labels": labels, "TaskTemplate": {"ForceUpdate": version}}}
 
 
-def task(number: int, state: str, *, wanted: str = "running", version: int = 0, **status: Any) -> dict[str, Any]:
+def task(
+    number: int, state: str, *, wanted: str = "running", version: int = 0, image: str = IMAGE, **status: Any
+) -> dict[str, Any]:
     return {
         "ID": f"t{number}",
         "CreatedAt": AT.format(number),
         "DesiredState": wanted,
         "NodeID": "id-n1",
-        "Spec": {"ForceUpdate": version},
+        "Spec": {"ForceUpdate": version, "ContainerSpec": {"Image": image}},
         "Status": {"State": state, **status},
     }
 
@@ -111,3 +114,13 @@ def test_description_holds_the_container_and_tells_no_secret() -> None:
     assert body["TaskTemplate"]["RestartPolicy"] == {"Condition": "none"}
     assert body["EndpointSpec"]["Mode"] == "dnsrr"
     assert body["EndpointSpec"]["Ports"][0]["PublishMode"] == "host"
+
+
+@pytest.mark.parametrize(
+    ("image", "digest"),
+    [(IMAGE, "sha256:11"), ("elsewhere/other:latest@sha256:22", "sha256:22"), ("other:latest", "other:latest")],
+)
+def test_what_runs_is_told_by_its_task_and_not_by_what_was_asked_for(image: str, digest: str) -> None:
+    ports = {"Ports": [{"TargetPort": 8080, "PublishedPort": 32768}]}
+    seen = reading.read_status(service(), task(1, "running", image=image, PortStatus=ports), node("n1"))
+    assert (seen.state, seen.digest) == ("running", digest)

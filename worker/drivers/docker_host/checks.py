@@ -6,12 +6,14 @@ from collections.abc import Iterator
 from worker.drivers.docker_host.engine import Engine
 from worker.drivers.docker_host.figures import Figures, look
 from worker.errors import ToolError
-from worker.specs import CheckLine, Message, gettext_noop
+from worker.specs import CheckLine, ImageSource, Message, gettext_noop
 
 OLDEST = (20, 10)
 ENOUGH_DISK = 5 << 30  # an image with its packages, and room for the next one
 SLOW_SECONDS = 1.0
 _GIB = 1 << 30
+# What keeps every image from the host; that the registry has lost this one says nothing about others.
+_NO_IMAGES = frozenset({"registry_untrusted", "registry_away", "pull_denied", "disk_full"})
 
 _ANSWERS = gettext_noop("Docker %(version)s answers in %(ms)s ms")
 _SLOW = gettext_noop("Docker %(version)s answers, but takes %(ms)s ms: look at the network, or at what keeps it busy")
@@ -19,25 +21,31 @@ _OLD = gettext_noop("Docker %(version)s is too old; 20.10 is the oldest that can
 _HAS = gettext_noop("%(cpus)s processors, %(gib)s GiB of memory")
 _DISK = gettext_noop("%(gib)s GiB of disk free")
 _LITTLE_DISK = gettext_noop("only %(gib)s GiB of disk free: images may not fit. Free some (docker image prune).")
-_UNSEEN = gettext_noop("free disk and memory are seen once the first model was started there")
+_UNSEEN = gettext_noop(
+    "free disk and memory are seen from inside a container, once there is an image: the first one that is built for any"
+    " target is fetched for it by itself"
+)
 _NO_FILTER = gettext_noop(
     "The engine filters no system calls (seccomp is off), so containers could not be held. Use an engine with seccomp."
 )
 _NO_LIMIT = gettext_noop("The machine cannot hold containers to their limits: %(warning)s. Turn on its memory cgroup.")
 _GPUS = gettext_noop("%(count)s GPUs: %(names)s")
 _NO_GPU = gettext_noop("no GPU, and none is asked for")
-_GPUS_UNSEEN = gettext_noop("it has a runtime for GPUs; which ones is seen once the first model was started there")
+_GPUS_LISTED = gettext_noop("%(count)s GPUs, as Docker lists them: %(names)s")
+_GPUS_UNSEEN = gettext_noop(
+    "it has a runtime for GPUs; which ones is seen with free disk and memory, once there is an image"
+)
 _GPUS_GONE = gettext_noop(
     "It has a runtime for GPUs, but no GPU answers in it. Look at the driver there: nvidia-smi on the machine itself."
 )
 
 
-def inspect(engine: Engine) -> tuple[list[CheckLine], Figures]:
+def inspect(engine: Engine, eyes: ImageSource | None = None) -> tuple[list[CheckLine], Figures]:
     """All lines of one host, named after it, and the figures behind them."""
     begun = time.monotonic()
     engine.get("/version")
     seconds = time.monotonic() - begun
-    figures = look(engine)
+    figures = look(engine, eyes)
     return [CheckLine(engine.name, ok, message) for ok, message in _lines(figures, seconds)], figures
 
 
@@ -50,6 +58,8 @@ def _lines(figures: Figures, seconds: float) -> Iterator[tuple[bool, Message]]:
     yield True, Message(_HAS, {"cpus": round(figures.cpus), "gib": round(figures.memory_bytes / _GIB)})
     yield _disk(figures)
     yield _gpus(figures)
+    if figures.trouble is not None and figures.trouble.kind in _NO_IMAGES:
+        yield False, figures.trouble.message
     if not any("seccomp" in option for option in figures.security):
         yield False, Message(_NO_FILTER)
     for warning in figures.warnings:
@@ -79,8 +89,7 @@ def _disk(figures: Figures) -> tuple[bool, Message]:
 def _gpus(figures: Figures) -> tuple[bool, Message]:
     if figures.gpus:
         names = ", ".join(sorted({str(gpu["name"]) for gpu in figures.gpus}))
-        return True, Message(_GPUS, {"count": len(figures.gpus), "names": names})
+        return True, Message(_GPUS if figures.was_seen else _GPUS_LISTED, {"count": len(figures.gpus), "names": names})
     if not figures.has_gpu_runtime:
         return True, Message(_NO_GPU)
-    was_seen = figures.disk_free_bytes is not None
-    return not was_seen, Message(_GPUS_GONE if was_seen else _GPUS_UNSEEN)
+    return not figures.was_seen, Message(_GPUS_GONE if figures.was_seen else _GPUS_UNSEEN)

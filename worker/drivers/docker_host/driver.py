@@ -135,7 +135,7 @@ class DockerHostDriver(Driver):
     def _ask_all(self) -> Looks:
         """A target whose hosts are all away is a look too: each says why."""
         try:
-            return self.hosts.ask(checks.inspect)
+            return self.hosts.ask(lambda engine: checks.inspect(engine, self.target.eyes))
         except ToolError:
             if not self.hosts.away:
                 raise
@@ -146,7 +146,8 @@ class DockerHostDriver(Driver):
             return Node(name, "down", 0.0, 0, 0, 0)
         free = seen.memory_bytes if seen.memory_free_bytes is None else seen.memory_free_bytes
         state = "draining" if name in self.target.draining else "ready"
-        return Node(name, state, seen.cpus, seen.memory_bytes, free, seen.disk_free_bytes or 0, seen.gpus)
+        disk = seen.disk_free_bytes or 0
+        return Node(name, state, seen.cpus, seen.memory_bytes, free, disk, seen.gpus, seen.load, seen.owners)
 
     def _current(self, views: Mapping[str, View], name: str) -> str | None:
         """The host on which the replica runs; of two the one that does not drain."""
@@ -174,7 +175,7 @@ def _turn(spec: ReplicaSpec) -> int:
 
 
 def _view(engine: Engine, spec: ReplicaSpec) -> View:
-    gpus = len(figures.look(engine).gpus) if spec.gpus else 0
+    gpus = len(figures.look(engine, spec).gpus) if spec.gpus else 0
     return View(_containers(engine, f"{policy.LABEL}instance"), int(engine.get("/info")["MemTotal"]), gpus)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from worker.drivers.docker_host.engine import Engine, Refused
 from worker.errors import ToolError
-from worker.specs import Message, RegistryAccess, ReplicaSpec, gettext_noop
+from worker.specs import ImageSource, Message, RegistryAccess, ReplicaSpec, gettext_noop
 
 PULL_SECONDS = 120.0  # that an engine may be silent while it pulls
 
@@ -49,7 +49,7 @@ def refuse_other_image(spec: ReplicaSpec) -> None:
         raise ToolError(Message(_OTHER, {"image": spec.location}), kind="digest_mismatch", permanent=True)
 
 
-def fetch(engine: Engine, spec: ReplicaSpec) -> str:
+def fetch(engine: Engine, spec: ReplicaSpec | ImageSource) -> str:
     """The engine's id of the image, pulled where it is not there yet. ToolError has a kind for each cause."""
     found = _look(engine, spec.location)
     if found is None:
@@ -69,7 +69,7 @@ def _look(engine: Engine, location: str) -> Any:
         return None
 
 
-def _pull(engine: Engine, spec: ReplicaSpec) -> None:
+def _pull(engine: Engine, spec: ReplicaSpec | ImageSource) -> None:
     repository, _at, digest = spec.location.rpartition("@")
     query = {"fromImage": repository, "tag": digest}
     try:
@@ -87,7 +87,7 @@ def _records(lines: Iterator[bytes]) -> Iterator[dict[str, Any]]:
             yield json.loads(line)
 
 
-def sign_in(spec: ReplicaSpec) -> dict[str, str]:
+def sign_in(spec: ReplicaSpec | ImageSource) -> dict[str, str]:
     """The registry's password for this one pull: engines are never signed in."""
     access: RegistryAccess | None = spec.registry
     if access is None or not access.username:
@@ -100,7 +100,7 @@ def registry_of(location: str) -> str:
     return location.partition("/")[0]
 
 
-def explain(engine: Engine, spec: ReplicaSpec, reason: str) -> ToolError:
+def explain(engine: Engine, spec: ReplicaSpec | ImageSource, reason: str) -> ToolError:
     """What an engine said of an image that it could not have, with a kind for each cause."""
     said = reason.lower()
     kind = next((kind for kind, signs in _SIGNS.items() if any(sign in said for sign in signs)), "registry_away")

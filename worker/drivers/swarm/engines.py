@@ -27,14 +27,14 @@ class Engines:
 
     def __init__(self, target: TargetSpec) -> None:
         self.port = int(target.config.get("engine_port") or 0)
-        self._hosts = Hosts(target)
+        self._hosts, self._eyes = Hosts(target), target.eyes
 
     def answers(self, node: Json) -> bool:
         return self._ask(node, lambda engine: engine.get("/_ping")) is not None
 
     def figures(self, node: Json) -> Figures | None:
         """What the machine has free."""
-        return self._ask(node, figures.look)
+        return self._ask(node, lambda engine: figures.look(engine, self._eyes))
 
     def stats(self, seen: Seen) -> ReplicaStats | None:
         """Processor time and memory of a running replica."""

@@ -6,7 +6,7 @@ from typing import Any
 
 from worker.drivers.docker_host.figures import Figures
 from worker.drivers.docker_host.policy import PORT
-from worker.drivers.docker_host.reading import own_labels
+from worker.drivers.docker_host.reading import digest_of, own_labels
 from worker.drivers.swarm.services import REPLICA
 from worker.specs import Message, Node, ReplicaStatus, gettext_noop
 
@@ -44,7 +44,8 @@ def read_status(service: Json, task: Json | None, node: Json | None) -> ReplicaS
     address = f"{address_of(node)}:{port}" if state == "running" and node and (port := _port(task)) else ""
     if state == "running" and not address:
         state = "starting"  # the port is told a moment later
-    return ReplicaStatus(name, state, address, ours, seconds(task["CreatedAt"]), node=hostname(node) if node else "")
+    where, digest = hostname(node) if node else "", digest_of(str(task["Spec"]["ContainerSpec"]["Image"]))
+    return ReplicaStatus(name, state, address, ours, seconds(task["CreatedAt"]), node=where, digest=digest)
 
 
 def occupies(task: Json) -> bool:
@@ -75,6 +76,8 @@ def read_node(node: Json, tasks: Sequence[Json], seen: Figures | None) -> Node:
         memory_free_bytes=free,
         disk_free_bytes=(seen.disk_free_bytes or 0) if seen else 0,
         gpus=(seen.gpus if seen else ()) or tuple(gpus(node)),
+        load=seen.load if seen else None,
+        owners=seen.owners if seen else {},
     )
 
 
