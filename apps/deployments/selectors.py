@@ -1,6 +1,7 @@
 """Reading deployments: what runs, what ran, what may be rolled back to."""
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -45,11 +46,33 @@ def deployments(actor: Actor, project: Project) -> QuerySet[Deployment]:
 
 def on_node(actor: Actor, target: Target, node: str) -> tuple[list[Replica], int]:
     """The replicas on a machine of a target: those that the actor may see, and how many there are beside them."""
-    everything = Replica.objects.filter(deployment__target=target, node=node).exclude(state=Replica.State.EXITED)
+    everything = Replica.objects.filter(deployment__target=target).exclude(state=Replica.State.EXITED)
+    if target.kind != "process":  # which is one machine, and does not name it
+        everything = everything.filter(node=node)
     related = ("deployment__project", "deployment__endpoint", "deployment__release__version__model")
     visible = everything.visible_to(actor).select_related(*related).order_by("deployment", "index")
     seen = list(visible[:200])
     return seen, everything.count() - len(seen)
+
+
+@dataclass(frozen=True)
+class Load:
+    """What runs on a target: each deployment that the actor may see with its replicas, and how many are beside them."""
+
+    deployments: list[tuple[Deployment, int]]
+    others: int
+
+
+def running_on(actor: Actor, targets: Iterable[Target]) -> dict[int, Load]:
+    """By target, in three queries however many there are."""
+    live = Replica.objects.filter(deployment__target__in=list(targets)).exclude(state=Replica.State.EXITED)
+    totals = Counter(live.order_by().values_list("deployment__target", flat=True))
+    counted = Counter(live.visible_to(actor).order_by().values_list("deployment", flat=True))
+    related = ("project", "endpoint", "release__version__model")
+    shown: dict[int, list[tuple[Deployment, int]]] = {pk: [] for pk in totals}
+    for row in Deployment.objects.filter(pk__in=counted).select_related(*related).order_by("-pk"):
+        shown[row.target_id].append((row, counted[row.pk]))
+    return {pk: Load(rows, totals[pk] - sum(count for _row, count in rows)) for pk, rows in shown.items()}
 
 
 def routes(endpoint: Endpoint) -> QuerySet[Route]:

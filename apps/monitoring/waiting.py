@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from django.db.models import Exists, F, OuterRef, Q, QuerySet, Subquery
 
 from apps.accounts.models import ApiKey, Project
+from apps.audit.models import Entry
 from apps.core.actors import Actor
 from apps.deployments.models import Deployment
 from apps.library.exceptions import exceptions_waiting_for
@@ -15,7 +16,7 @@ from apps.monitoring.models import Alert
 from apps.releases.models import Build, Release
 from apps.releases.selectors import waiting_for
 
-WEEK = timedelta(days=7)
+DAY, WEEK = timedelta(days=1), timedelta(days=7)
 KEY_WARNING = timedelta(days=14)
 STALLED = timedelta(minutes=10)  # an upload that no byte has come for is left, not slow
 MOST_WAITING = 6
@@ -26,6 +27,7 @@ class Waiting:
     """Lists of rows, each short. ``starts`` are built and wait for an operator; ``unbuilt`` could not be built."""
 
     alerts: list[Alert]
+    exchanged: list[Entry]  # of the audit log: what ran under a replica's name and was not what was approved
     reviews: list[Release]
     exceptions: list[SafetyException]
     starts: list[Release]
@@ -46,6 +48,7 @@ def waiting(actor: Actor, project: Project, alerts: Iterable[Alert], now: dateti
     may_upload = actor.may("version.upload", project)
     return Waiting(
         alerts=[alert for alert in alerts if may_acknowledge and alert.state == Alert.State.FIRING],
+        exchanged=list(_exchanged(project, now)[:MOST_WAITING]) if may_acknowledge else [],
         reviews=list(waiting_for(actor).filter(project=project)[:MOST_WAITING]),
         exceptions=list(exceptions_waiting_for(actor, project)[:MOST_WAITING]),
         starts=list(_starts(project)[:MOST_WAITING]) if may_start else [],
@@ -55,6 +58,11 @@ def waiting(actor: Actor, project: Project, alerts: Iterable[Alert], now: dateti
         broken=list(_broken(actor, project, now)[:MOST_WAITING]) if may_upload else [],
         keys=list(_keys(project, now)[:MOST_WAITING]) if actor.may("key.manage", project) else [],
     )
+
+
+def _exchanged(project: Project, now: datetime) -> QuerySet[Entry]:
+    """Of the last day. Each replica was ended and started anew; that somebody could do this is what waits."""
+    return Entry.objects.filter(project=project, action="replica.exchanged", at__gte=now - DAY)
 
 
 def _approved(project: Project, built: Build.State) -> QuerySet[Release]:

@@ -84,7 +84,9 @@ class EnvironmentForm(forms.ModelForm):
 def _pasted(label: Any, hint: Any = "") -> forms.CharField:
     """A field for a credential: what was typed is never sent back to the page."""
     box = forms.Textarea(attrs={"rows": 3, "spellcheck": "false", "autocomplete": "off", "class": "mono"})
-    return forms.CharField(label=label, required=False, help_text=hint, widget=box, strip=False)
+    field = forms.CharField(label=label, required=False, help_text=hint, widget=box, strip=False)
+    field.is_conditional = True  # type: ignore[attr-defined]  # the addresses decide whether it is needed
+    return field
 
 
 class TargetForm(forms.Form):

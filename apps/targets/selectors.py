@@ -2,7 +2,9 @@
 
 from typing import Any
 
+from django.conf import settings
 from django.db.models import QuerySet
+from django.utils.dateparse import parse_datetime
 from django.utils.translation import gettext as _
 
 from apps.accounts.models import Project
@@ -53,11 +55,29 @@ def node_names(target: Target) -> set[str]:
     return named | {node["name"] for node in target.nodes}
 
 
+def nodes_of(target: Target) -> list[dict[str, Any]]:
+    """The machines as the last check saw them, each with what a bar needs: how much is taken of what there is."""
+    return [_with_use(node) for node in target.nodes]
+
+
+def _with_use(node: dict[str, Any]) -> dict[str, Any]:
+    load, owners, seen_at = node.get("load"), dict(node.get("owners") or {}), node.get("seen_at")
+    ours = owners.pop(settings.SLIPWAY_INSTANCE, 0)
+    return {
+        **node,
+        "cpus_used": None if load is None else min(load, node["cpus"]),
+        "memory_used_bytes": node["memory_bytes"] - node["memory_free_bytes"],
+        "containers": {"ours": ours, "foreign": owners.pop("", 0), "others": sum(owners.values())},
+        "has_containers": bool(node.get("owners")),
+        "seen_at": parse_datetime(seen_at) if seen_at else None,
+    }
+
+
 def get_node(target: Target, name: str) -> dict[str, Any]:
     """A machine of the target as the last check saw it; one that is named but was not seen yet has no figures."""
-    for node in target.nodes:
+    for node in nodes_of(target):
         if node["name"] == name:
-            return dict(node)
+            return node
     if name in node_names(target):
         return {"name": name, "state": "unchecked"}
     raise Missing(_("The target “%(target)s” has no machine “%(name)s”.") % {"target": target.name, "name": name})

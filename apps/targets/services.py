@@ -140,14 +140,19 @@ def finish_check(
     nodes: list[dict[str, Any]],
     due_in: float = CHECK_EVERY_SECONDS,
 ) -> None:
-    """Write what a check saw. Looking is no change of ours, so it leaves no audit entry."""
+    """Write what a check saw, and of each machine when it last answered. Looking is no change of ours, so it leaves no
+    audit entry."""
+    now = timezone.now()
+    contacts = {node["name"]: node.get("seen_at") for node in target.nodes}
+    for node in nodes:
+        node["seen_at"] = contacts.get(node["name"]) if node["state"] == "down" else now.isoformat()
     leases.release(
         target,
         due_in=due_in,
         is_reachable=is_reachable,
         check_lines=lines,
         nodes=nodes,
-        checked_at=timezone.now(),
+        checked_at=now,
         attempts=0,
     )
 

@@ -24,7 +24,8 @@ from apps.targets.models import Target
 def targets(request: PageRequest, project: str) -> HttpResponse:
     """Where models can run, and whether there is room."""
     room = get_project(request.actor, project, "endpoint.view")
-    context = {"project": room, "targets": selectors.targets()}
+    rows = list(selectors.targets())
+    context = {"project": room, "targets": [(row, selectors.nodes_of(row)) for row in rows], "rows": rows}
     return render_page(request, "targets/targets.html", context, fragment="targets/_targets.html")
 
 
@@ -32,7 +33,8 @@ def targets(request: PageRequest, project: str) -> HttpResponse:
 def target(request: PageRequest, project: str, name: str) -> HttpResponse:
     """One target: its last check line by line, and its nodes."""
     room = get_project(request.actor, project, "endpoint.view")
-    context = {"project": room, "target": selectors.get_target(name)}
+    row = selectors.get_target(name)
+    context = {"project": room, "target": row, "nodes": selectors.nodes_of(row), "rows": [row]}
     return render_page(request, "targets/target.html", context, fragment="targets/_target.html")
 
 

@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from apps.accounts import services as accounts
 from apps.accounts.models import ApiKey, Membership
+from apps.deployments import observing
 from apps.deployments.models import Deployment, Route
 from apps.library.models import Upload
 from apps.monitoring import services
@@ -113,7 +114,7 @@ def test_the_overview_puts_the_unhealthy_endpoint_first(page: Page, cast: Cast, 
 
 
 QUERIES = {
-    ("overview", ""): 21,
+    ("overview", ""): 22,
     ("endpoint_figures", ""): 9,
     ("monitoring", ""): 7,
     ("monitoring", "?by=release&compare=day"): 10,
@@ -364,3 +365,13 @@ def test_only_who_may_manage_keys_is_told_that_one_expires(page: Page, cast: Cas
     ApiKey.objects.filter(pk=key.pk).update(expires_at=now + timedelta(days=3), created_by=cast.user("dana"))
     assert "expires soon" in page("ada", "overview")
     assert "expires soon" not in page("dana", "overview")
+
+
+def test_an_exchanged_replica_waits_for_those_who_operate(page: Page, cast: Cast, now: datetime) -> None:
+    replica = serving(cast, live_at=now).replica_set.get(index=0)
+    observing.alarm_exchanged(replica, "sha256:another")
+    link = reverse("deployments:deployment", args=[SLUG, replica.deployment_id])
+    for person, is_told in (("omar", True), ("vic", False)):
+        text = page(person, "overview")
+        assert ("Somebody exchanged a replica" in text) is is_told
+        assert (f'href="{link}">Somebody' in text) is is_told

@@ -143,8 +143,9 @@ def is_checkbox(field: BoundField) -> bool:
 
 @register.filter
 def is_optional(field: BoundField) -> bool:
-    """Whether to say so: a choice shows by itself that it may stay empty."""
-    return not field.field.required and not isinstance(field.field.widget, Select)
+    """Whether to say so: a choice shows by itself that it may stay empty, and some fields depend on others."""
+    is_free = not field.field.required and not getattr(field.field, "is_conditional", False)
+    return is_free and not isinstance(field.field.widget, Select)
 
 
 @register.filter

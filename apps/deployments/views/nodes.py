@@ -22,7 +22,7 @@ def node(request: PageRequest, project: str, target: str, node: str) -> HttpResp
         "project": room,
         "target": row,
         "node": machine,
-        "lines": [line for line in row.check_lines if line["name"] == node],
+        "lines": [line for line in row.check_lines if line["name"] == node or row.kind != "docker"],
         "can_drain": row.kind in DRAINING_KINDS,
         "is_draining": node in row.draining,
         "replicas": replicas,
