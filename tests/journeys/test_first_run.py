@@ -25,9 +25,12 @@ def empty(tmp_path: Path) -> Iterator[Stack]:
 
 
 @pytest.fixture
-def uma(chromium: Browser, empty: Stack, visitors: list[Visitor]) -> Visitor:
-    visitors.append(Visitor(chromium, empty.web, "Uma Castell", "uma@example.com"))
-    return visitors[-1]
+def uma(chromium: Browser, empty: Stack, visitors: list[Visitor]) -> Iterator[Visitor]:
+    """Leaves before her installation ends: a page that is left open goes on asking."""
+    person = Visitor(chromium, empty.web, "Uma Castell", "uma@example.com")
+    visitors.append(person)
+    yield person
+    person.context.close()
 
 
 def test_newcomer_alone_has_a_live_endpoint_within_ten_minutes(uma: Visitor, empty: Stack) -> None:
