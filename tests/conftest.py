@@ -9,9 +9,10 @@ from tests import engines
 from tests.cast import Cast, gather
 from tests.engines.daemons import docker_hosts
 from tests.engines.hosts.ground import docker_ground
+from tests.engines.ssh_doors import ssh_doors
 from tests.engines.swarm.ground import swarm_ground
 
-__all__ = ["docker_ground", "docker_hosts", "swarm_ground"]
+__all__ = ["docker_ground", "docker_hosts", "ssh_doors", "swarm_ground"]
 
 
 LONG = tuple(Path(__file__).with_name(name) for name in ("engines", "faults"))

@@ -19,6 +19,7 @@ PROGRAMS = {
     "bubblewrap": ("bwrap",),
     "wrk": ("wrk",),
     "docker": ("dockerd",),
+    "openssh": ("sshd",),
     "debootstrap": ("debootstrap",),
     "docker-compose": ("docker-compose",),
     "docker-registry": ("docker-registry",),
@@ -28,7 +29,7 @@ PROGRAMS = {
     "memcached": ("memcached",),
 }
 ASKED_FOR = frozenset(
-    {"docker", "debootstrap", "docker-compose", "docker-registry", "rabbitmq", "redis", "swift", "memcached"}
+    {"docker", "openssh", "debootstrap", "docker-compose", "docker-registry", "rabbitmq", "redis", "swift", "memcached"}
 )
 _POSTGRESQL = sorted(map(str, Path("/usr/lib/postgresql").glob("*/bin")), reverse=True)
 FOLDERS = ["/usr/sbin", "/sbin", "/usr/local/bin", *_POSTGRESQL]

@@ -17,6 +17,7 @@ from tests.worker.builders.making import make_spec
 from worker.builders.bundles import pack_bundle
 from worker.drivers import machine
 from worker.drivers.base import Driver
+from worker.drivers.docker_host.driver import DockerHostDriver
 from worker.drivers.fake import WORLD, fake_target
 from worker.drivers.records import Folder
 from worker.drivers.registry import open_driver
@@ -138,6 +139,14 @@ class DockerBed(Bed):
         self.ground.mend()
 
 
+class SshBed(DockerBed):
+    """The same hosts, reached over SSH."""
+
+    def open(self) -> Driver:
+        self.ground.open()  # which has forgotten who did not answer
+        return DockerHostDriver(self.fixture("ssh_doors").instead_of_tls(self.ground.target))
+
+
 class SwarmBed(Bed):
     kind = "swarm"
 
@@ -178,4 +187,10 @@ def speaks(folder: Folder) -> bool:
         connection.close()
 
 
-BEDS: dict[str, type[Bed]] = {"fake": FakeBed, "process": ProcessBed, "docker": DockerBed, "swarm": SwarmBed}
+BEDS: dict[str, type[Bed]] = {
+    "fake": FakeBed,
+    "process": ProcessBed,
+    "docker": DockerBed,
+    "docker over ssh": SshBed,
+    "swarm": SwarmBed,
+}

@@ -1,6 +1,7 @@
 """What every driver promises."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Collection
 
 from worker.errors import ToolError
 from worker.specs import CheckLine, Message, Node, ReplicaSpec, ReplicaStats, ReplicaStatus, gettext_noop
@@ -66,6 +67,14 @@ class Driver(ABC):
     @abstractmethod
     def stats(self, name: str) -> ReplicaStats | None:
         """What a replica has used since it started; None where it does not run."""
+
+    def tidy(self, instance: str, kept: Collection[str], repository: str, *, is_dry: bool = False) -> list[str]:
+        """Take away images of ours that nothing refers to any more, and what a lost worker left; names of what went.
+
+        An image is ours by its label and its place: every name of it is below ``repository``. It stays while ``kept``
+        has its digest or a container is made of it. Kinds that leave nothing behind need not.
+        """
+        return []
 
     @abstractmethod
     def list_owned(self, instance: str) -> list[ReplicaStatus]:

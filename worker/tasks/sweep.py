@@ -36,6 +36,7 @@ from worker.tasks.collect import collect, roll_up
 from worker.tasks.evaluate import evaluate
 from worker.tasks.logs import collect_logs
 from worker.tasks.orphans import clear_orphans
+from worker.tasks.tidying import tidy_targets
 
 log = structlog.get_logger(__name__)
 
@@ -61,6 +62,12 @@ def start_due() -> None:
             log.info("not_started", release=release.pk, reason=str(conflict))
 
 
+def prune() -> None:
+    """Bytes, and what lies on hosts, that nothing refers to any more."""
+    collect_unreferenced()
+    tidy_targets()
+
+
 # What each round of ``settings.SLIPWAY_ROUNDS`` does. Everything here may run twice at once without harm.
 ROUNDS: dict[str, Callable[[], Any]] = {
     "equip": equip,
@@ -73,7 +80,7 @@ ROUNDS: dict[str, Callable[[], Any]] = {
     "expire_releases": expire_releases,
     "expire_uploads": expire_uploads,
     "disable_keys": disable_unused_keys,
-    "prune": collect_unreferenced,
+    "prune": prune,
     "sign_audit": sign_head,
     "verify_audit": verify_chain,
 }

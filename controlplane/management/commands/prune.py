@@ -1,4 +1,4 @@
-"""Remove what nothing refers to any more: stored bytes, and images in the registry. Or only list it."""
+"""Remove what nothing refers to any more: stored bytes, images in the registry and on hosts. Or only list it."""
 
 from datetime import timedelta
 from typing import Any
@@ -13,6 +13,7 @@ from worker.builders.image.pruning import bytes_freed, list_images, remove_image
 from worker.errors import ToolError
 from worker.specs import RegistryAccess
 from worker.tasks.images import registry
+from worker.tasks.tidying import find_garbage
 
 
 class Command(BaseCommand):
@@ -35,6 +36,7 @@ class Command(BaseCommand):
             access = registry()
             if access is not None:
                 self._prune_images(access, grace, is_dry)
+                self._tidy_targets(grace, is_dry)
         except ToolError as error:
             raise CommandError(str(error)) from error
 
@@ -59,6 +61,15 @@ class Command(BaseCommand):
         self._conclude(f"{len(gone)} of {len(images)} images", bytes_freed(images, gone), is_dry)
         if gone and not is_dry:
             self.stdout.write("The registry gives the space back when it next collects its garbage.")
+
+    def _tidy_targets(self, grace: timedelta, is_dry: bool) -> None:
+        """After the registry's: what is gone there is needed on no host."""
+        for target, names in find_garbage(grace=grace, is_dry=is_dry):
+            for name in names:
+                self.stdout.write(f"{target.name}  {name}")
+            self.stdout.write(
+                self.style.SUCCESS(f"{len(names)} on {target.name}: {'would be removed' if is_dry else 'removed'}.")
+            )
 
     def _conclude(self, what: str, size: int, is_dry: bool) -> None:
         verb = "would be removed" if is_dry else "removed"

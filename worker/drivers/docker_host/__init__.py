@@ -10,6 +10,7 @@ launching   pull, create, inspect, hand over the secret, start
 pulling     an image by its digest, and why it could not be had
 reading     what an engine says of containers, as statuses
 figures     what a host has and what is free, GPUs included, seen from inside a container of ours
+garbage     images and networks that nothing refers to any more
 checks      what a look at the hosts found, line by line
 placement   which host gets the next replica
 

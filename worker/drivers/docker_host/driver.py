@@ -1,12 +1,12 @@
 """The verbs, over all hosts of a target."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from worker.drivers.base import Driver
-from worker.drivers.docker_host import checks, figures, launching, placement, policy, pulling, reading
+from worker.drivers.docker_host import checks, figures, garbage, launching, placement, policy, pulling, reading
 from worker.drivers.docker_host.engine import Engine, Refused
 from worker.drivers.docker_host.figures import Figures
 from worker.drivers.docker_host.hosts import Hosts
@@ -110,6 +110,10 @@ class DockerHostDriver(Driver):
 
     def stats(self, name: str) -> ReplicaStats | None:
         return next(filter(None, self._everywhere(lambda engine: _stats(engine, name))), None)
+
+    def tidy(self, instance: str, kept: Collection[str], repository: str, *, is_dry: bool = False) -> list[str]:
+        told = self.hosts.ask(lambda engine: garbage.tidy(engine, instance, kept, repository, is_dry=is_dry))
+        return [f"{name}: {each}" for name, found in told.items() for each in found]
 
     def list_owned(self, instance: str) -> list[ReplicaStatus]:
         label = f"{policy.LABEL}instance={instance}"
