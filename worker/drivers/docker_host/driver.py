@@ -179,8 +179,17 @@ def _turn(spec: ReplicaSpec) -> int:
 
 
 def _view(engine: Engine, spec: ReplicaSpec) -> View:
-    gpus = len(figures.look(engine, spec).gpus) if spec.gpus else 0
-    return View(_containers(engine, f"{policy.LABEL}instance"), int(engine.get("/info")["MemTotal"]), gpus)
+    info = engine.get("/info")
+    gpus = _count_gpus(engine, spec) if spec.gpus and figures.has_gpu_runtime(info) else 0
+    return View(_containers(engine, f"{policy.LABEL}instance"), int(info["MemTotal"]), gpus)
+
+
+def _count_gpus(engine: Engine, spec: ReplicaSpec) -> int:
+    """A host that has no image of ours yet looks with the replica's own, which it needs anyway."""
+    seen = figures.look(engine, spec)
+    if not seen.gpus and seen.trouble is not None:
+        raise seen.trouble
+    return len(seen.gpus)
 
 
 def _containers(engine: Engine, label: str) -> list[Json]:

@@ -73,8 +73,7 @@ def look(engine: Engine, image: ReplicaSpec | ImageSource | None = None) -> Figu
     ``image`` is fetched where the host has none of ours.
     """
     info = engine.get("/info")
-    has_gpu_runtime = "nvidia" in (info.get("Runtimes") or {}) or bool(listed_gpus(info))
-    inside, trouble = _look_inside(engine, image, has_gpu_runtime=has_gpu_runtime)
+    inside, trouble = _look_inside(engine, image, has_gpu_runtime=has_gpu_runtime(info))
     return Figures(
         version=str(info.get("ServerVersion", "")),
         cpus=float(info.get("NCPU", 0)),
@@ -82,7 +81,7 @@ def look(engine: Engine, image: ReplicaSpec | ImageSource | None = None) -> Figu
         memory_free_bytes=inside.get("memory"),
         disk_free_bytes=inside.get("disk", free_disk(info)),
         gpus=read_gpus(inside["gpus"]) if inside else listed_gpus(info),
-        has_gpu_runtime=has_gpu_runtime,
+        has_gpu_runtime=has_gpu_runtime(info),
         load=inside.get("load"),
         owners=count_owners(engine.get("/containers/json")),
         warnings=tuple(info.get("Warnings") or ()),
@@ -90,6 +89,10 @@ def look(engine: Engine, image: ReplicaSpec | ImageSource | None = None) -> Figu
         was_seen=bool(inside),
         trouble=trouble,
     )
+
+
+def has_gpu_runtime(info: Json) -> bool:
+    return "nvidia" in (info.get("Runtimes") or {}) or bool(listed_gpus(info))
 
 
 def listed_gpus(info: Json) -> tuple[Json, ...]:
