@@ -69,17 +69,7 @@ class Door:
             (self.folder / name).write_text(text)
         inside = ["nsenter", f"--net=/var/run/netns/{self.daemon.namespace}"]
         with (self.folder / "log").open("wb") as log:
-            command = [
-                "setpriv",
-                "--pdeathsig",
-                "TERM",
-                *inside,
-                program,
-                "-D",
-                "-e",
-                "-f",
-                str(self.folder / "config"),
-            ]
+            command = ["setpriv", "--pdeathsig", "TERM", *inside, program, "-D", "-e", "-f", self.folder / "config"]
             self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         deadline = time.monotonic() + 10
         while not self._listens():

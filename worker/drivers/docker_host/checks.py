@@ -42,6 +42,7 @@ _GPUS_GONE = gettext_noop(
 
 def inspect(engine: Engine, eyes: ImageSource | None = None) -> tuple[list[CheckLine], Figures]:
     """All lines of one host, named after it, and the figures behind them."""
+    engine.get("/_ping")  # the way there has to be opened first: over SSH that alone may take a second
     begun = time.monotonic()
     engine.get("/version")
     seconds = time.monotonic() - begun
