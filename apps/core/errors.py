@@ -8,6 +8,7 @@ DomainError
 ├── TooLarge        413  more bytes than this place takes
 ├── TooMany         429  too often: wait ``retry_after`` seconds
 └── Unavailable     503  not now: something we need is away; try again
+    └── NoRoom      507  not now: the disk is full; try again once somebody has made room
 
 One middleware turns them into a page or a fragment, one DRF handler into a problem document.
 """
@@ -68,3 +69,7 @@ class TooMany(DomainError):
 class Unavailable(DomainError):
     status = 503
     retry_after = 5
+
+
+class NoRoom(Unavailable):
+    status = 507

@@ -29,6 +29,7 @@ TITLES = {
     429: "Too many requests",
     500: "Broken",
     503: "Unavailable",
+    507: "Disk full",
 }
 
 

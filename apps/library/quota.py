@@ -8,7 +8,7 @@ from django.template.defaultfilters import filesizeformat
 from django.utils.translation import gettext as _
 
 from apps.accounts.models import Project
-from apps.core.errors import Invalid, TooLarge, Unavailable
+from apps.core.errors import Invalid, NoRoom, TooLarge
 from apps.library.models import Artifact, Upload
 from apps.library.store import get_store
 
@@ -85,7 +85,7 @@ def require_disk(size: int) -> None:
     promised = sum(min(whole - offset, store.disk_bytes(whole)) for whole, offset in coming)
     free = max(shutil.disk_usage(settings.SLIPWAY_HOME).free - promised, 0)
     if store.disk_bytes(size) > free:
-        raise Unavailable(
+        raise NoRoom(
             _("The file has %(size)s, but the server's disk has only %(free)s left.")
             % {"size": filesizeformat(size), "free": filesizeformat(free)},
             advice=_("Ask an administrator to make room, then try again."),

@@ -183,7 +183,7 @@ def test_a_disk_is_promised_once(dana: APIClient, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(shutil, "disk_usage", lambda _path: SimpleNamespace(free=1000))
     address = begin(dana, 600)["Location"]
     refusal = begin(dana, 401)
-    assert (refusal.status_code, "disk has only 400" in refusal.json()["detail"]) == (503, True)
+    assert (refusal.status_code, "disk has only 400" in refusal.json()["detail"]) == (507, True)
     send(dana, address, 0, DATA[:300])  # from here on the disk itself counts them
     assert begin(dana, 700).status_code == 201
 
@@ -253,7 +253,7 @@ def test_a_full_disk_is_told_and_the_upload_goes_on_later(
     with monkeypatch.context() as full:
         full.setattr(partial, "write_all", fill)
         answer = send(dana, address, 1000, DATA[1000:])
-    assert answer.status_code == 503
+    assert answer.status_code == 507
     assert "full" in answer.json()["detail"]
     assert parts()[0].stat().st_size == 1000
     assert send(dana, address, 1000, DATA[1000:]).status_code == 204
@@ -267,7 +267,7 @@ def test_an_upload_that_could_not_be_stored_is_completed_by_an_empty_piece(
 
     with monkeypatch.context() as full:
         full.setattr(Path, "replace", fill)
-        assert send(dana, address, 0, DATA).status_code == 503
+        assert send(dana, address, 0, DATA).status_code == 507
     assert dana.head(address, headers=RESUMABLE)["Upload-Offset"] == "300000"
     assert send(dana, address, 300_000, b"").status_code == 204
     assert Upload.objects.get().state == "complete"

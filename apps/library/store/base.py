@@ -13,7 +13,7 @@ from typing import BinaryIO
 
 from django.utils.translation import gettext as _
 
-from apps.core.errors import Missing, Unavailable
+from apps.core.errors import Missing, NoRoom, Unavailable
 
 CHUNK = 1 << 20
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
@@ -74,8 +74,8 @@ class Store(ABC):
     """Bytes named by their sha256.
 
     What is stored never changes, appears all at once or not at all, and storing it again is harmless. A digest that is
-    not there raises Missing; a full disk or a bucket that does not answer raises Unavailable and leaves nothing half
-    done.
+    not there raises Missing; a full disk raises NoRoom, a bucket that does not answer Unavailable, and nothing is left
+    half done.
     """
 
     def prepare(self) -> None:  # noqa: B027 - on disk there is nothing to do: folders come with the first file
@@ -187,7 +187,7 @@ def full_disk_is_unavailable() -> Iterator[None]:
     except OSError as error:
         if error.errno not in _FULL:
             raise
-        raise Unavailable(
+        raise NoRoom(
             _("The disk that keeps uploads and artifacts is full. Nothing was stored."),
             advice=_("Ask an administrator to make room, then try again."),
         ) from error
