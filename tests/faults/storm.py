@@ -47,9 +47,13 @@ class Storm:
             lab.start(endpoint, replicas=2)
 
     def strike(self, times: int, blow: signal.Signals, seconds: float, skips: int = 0) -> None:
-        """Hit so many workers, each at another point; fewer where no new point comes up, or after ``seconds``."""
+        """Hit so many workers, each at another point; fewer where no new point comes up, or after ``seconds``.
+
+        With ``skips``, a worker passes up to so many points at which it could be hit.
+        """
+        quiet = seconds if skips else QUIET_SECONDS
         deadline, newest, count = time.monotonic() + seconds, time.monotonic(), 0
-        while count < times and time.monotonic() < min(deadline, newest + QUIET_SECONDS):
+        while count < times and time.monotonic() < min(deadline, newest + quiet):
             self._wish()
             self._wake_late()
             if len(self.crew.asleep) < ASLEEP and len(self.crew.alive - self.crew.asleep) < WORKERS:

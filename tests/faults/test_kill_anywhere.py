@@ -40,7 +40,7 @@ def test_a_worker_may_fall_asleep_and_wake_when_its_lease_is_another_s(
     lab: Lab, crew: Crew, chance: random.Random
 ) -> None:
     storm = Storm("asleep past their lease", lab, crew, chance)
-    storm.strike(PAUSES, signal.SIGSTOP, seconds=90.0, skips=6)
+    storm.strike(PAUSES, signal.SIGSTOP, seconds=120.0, skips=2)
     outcome = storm.settle()
     judge(outcome)
     assert len(set(outcome.struck)) >= PAUSES
