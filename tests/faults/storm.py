@@ -22,7 +22,7 @@ class Outcome:
     name: str
     wishes: int = 0
     struck: list[str] = field(default_factory=list)  # points
-    missed: set[str] = field(default_factory=set)  # points that were passed while others were struck
+    missed: set[str] = field(default_factory=set)  # points that only came up when nobody was hit any more
     kills: int = 0  # at no point in particular
     seconds: float = 0.0  # from the last blow to all well
     wrong: list[str] = field(default_factory=list)
@@ -30,7 +30,8 @@ class Outcome:
 
     def __str__(self) -> str:
         blows = len(self.struck) + self.kills
-        hit = f"{blows} workers {self.name} ({len(set(self.struck))} points), {self.wishes} wishes"
+        points = f"{len(set(self.struck))} points, {len(self.missed)} more at the end"
+        hit = f"{blows} workers {self.name} ({points}), {self.wishes} wishes"
         end = f"{len(self.wrong)} things wrong" if self.wrong else "nothing lost, left over or misrouted"
         return f"{hit}: {end}, after {self.seconds:.1f} s (lease {LEASE_SECONDS} s)"
 
@@ -61,7 +62,6 @@ class Storm:
             time.sleep(0.005)
             if (now := len(self.crew.struck())) > count:
                 newest, count = time.monotonic(), now
-        self.outcome.missed = self.crew.missed()
         while self.crew.asleep:
             self._wake_late()
             time.sleep(0.01)
@@ -93,6 +93,7 @@ class Storm:
             time.sleep(0.2)
         out = self.outcome
         out.seconds, out.wishes, out.struck = time.monotonic() - since, self.lab.wishes, self.crew.struck()
+        out.missed = self.crew.missed() if out.struck else set()
         out.wrong, out.errors = [*wrong, *breaches(self.lab)], self.crew.errors.read_text()
         return out
 
@@ -103,6 +104,9 @@ class Storm:
         for pid in list(self.crew.asleep):
             if now > self.woken_at.setdefault(pid, now + 1.2 * LEASE_SECONDS):
                 self.crew.wake(pid)
+        for pid in self.crew.alive - self.crew.asleep:  # what it had in hand is done; now there is room for another
+            if now > self.woken_at.get(pid, now) + LEASE_SECONDS:
+                self.crew.kill(pid)
 
     def _keep_wishing(self, seconds: float) -> None:
         until = time.monotonic() + seconds
