@@ -91,8 +91,7 @@ def figure(
             "legend": {"orientation": "h", "yref": "container", "y": 0, "yanchor": "bottom", "x": 0},
             "xaxis": {
                 "type": "date",
-                # A chart that is drawn takes the range from its points: Plotly forgets a zoom when a given range moves.
-                **({} if lines else {"range": [moment(span.start), moment(span.end)]}),
+                **_range_of_time(span, is_drawn=bool(lines)),
                 "showgrid": False,
                 "nticks": 6,
                 "tickangle": 0,
@@ -110,6 +109,14 @@ def figure(
             ],
         },
     }
+
+
+def _range_of_time(span: Span, *, is_drawn: bool) -> Figure:
+    """The whole span, the same in every chart. Plotly forgets a zoom when a given range moves, so it finds it itself."""
+    ends = [moment(span.start), moment(span.end)]
+    if not is_drawn:
+        return {"range": ends}
+    return {"autorangeoptions": {"include": ends, "clipmin": ends[0], "clipmax": ends[1]}}
 
 
 def moment(at: datetime) -> str:
