@@ -147,7 +147,8 @@ def note_exit_of(deployment: Deployment, row: Replica, status: ReplicaStatus | N
     if row.started_at is None or row.state == Replica.State.EXITED:
         return
     if status is None:
-        reason = Message(gettext_noop("It is gone from the target. Find out who or what removes things there."))
+        words = gettext_noop("It is gone from the target: it was removed there, or the machine was stopped.")
+        reason = Message(words)
         observing.note_exit(row, kind="gone", reason=reason.to_json(), log="")
     elif status.state == "exited":
         reason = status.reason or Message(gettext_noop("It ended by itself. Its log may say why."))
