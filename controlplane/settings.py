@@ -38,6 +38,8 @@ SLIPWAY_FIND_LINKS = env.str("SLIPWAY_FIND_LINKS", "")  # a folder or page with 
 SLIPWAY_BROKER_URL = env.str("SLIPWAY_BROKER_URL", "")
 SLIPWAY_OUTBOUND_ALLOWED = env.list("SLIPWAY_OUTBOUND_ALLOWED", default=[])  # host:port that webhooks may reach inside
 SLIPWAY_UPLOAD_MAX_BYTES = env.int("SLIPWAY_UPLOAD_MAX_BYTES", 10 << 30)
+SLIPWAY_EXAMINE_MEMORY_BYTES = env.int("SLIPWAY_EXAMINE_MEMORY_BYTES", 4 << 30)  # these two: worker/specs.py
+SLIPWAY_EXAMINE_SECONDS = env.float("SLIPWAY_EXAMINE_SECONDS", 60.0)
 SLIPWAY_BODY_MAX_BYTES = 10 << 20  # of every request but uploads
 SLIPWAY_WRONG_KEYS_PER_MINUTE = 20  # from one address; right keys always pass
 SLIPWAY_API_WRITES_PER_MINUTE = 1200  # of one person or key

@@ -86,8 +86,9 @@ class ExamineSpec:
     files: tuple[SourceFile, ...]
     scratch: Path  # an empty folder of ours; converted files are left in it
     example: Mapping[str, Any] | None = None  # an inference request of the user's: {"inputs": [...]}
-    memory_bytes: int = 4 << 30
-    seconds: float = 60.0
+    memory_bytes: int = 4 << 30  # beside twice the size of the model, within half of the machine's
+    seconds: float = 60.0  # for each gigabyte begun
+    unpacked_bytes: int = 10 << 30  # that an archive or a compressed file may become
     excepted: tuple[str, ...] = ()  # names beyond the allow-list that an exception was granted for
 
 

@@ -74,6 +74,19 @@ def test_what_is_not_safe_or_whole_is_refused_by_one_failed_check(upload_version
     assert not due(ModelVersion).exists()
 
 
+@pytest.mark.parametrize(
+    ("name", "value"), [("SLIPWAY_EXAMINE_SECONDS", 0.05), ("SLIPWAY_EXAMINE_MEMORY_BYTES", 64 << 20)]
+)
+def test_a_limit_is_a_setting_and_who_meets_it_is_told_which(
+    upload_version: Make, settings: Any, name: str, value: float
+) -> None:
+    setattr(settings, name, value)
+    version = upload_version({"double.onnx": doubling()})
+    examine(version.pk)
+    [failed] = version.checks.filter(state="failed")
+    assert name in (failed.advice or {})["text"], failed.reason
+
+
 def test_a_damaged_artifact_is_not_examined_but_tried_again_later(upload_version: Make, own_disk: Any) -> None:
     version = upload_version({"double.onnx": doubling()})
     [path] = (own_disk / "artifacts" / "sha256").rglob("*/*")

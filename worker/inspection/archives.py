@@ -26,6 +26,9 @@ RATIO = 100
 RATIO_FREE = 32 << 20  # arrays of zeros are common in small models: up to here nothing is too repetitive
 CHUNK = 1 << 20
 
+_LONG, _LONG_COUNT = 0xFFFFFFFF, 0xFFFF  # in place of what is too large for its field, and stands in a longer one
+_LONG_FIELDS = 0x0001  # kind of the extra field with those
+
 _PART = re.compile(r"[A-Za-z0-9._-]{1,128}")
 _LITTER = re.compile(r"(?:__MACOSX/.*|(?:.*/)?(?:\._[^/]*|\.DS_Store|Thumbs\.db))")  # what desktops add on their own
 
@@ -49,20 +52,11 @@ def read_zip(data: Buffer, entries: int = ENTRIES) -> list[Entry]:
     """The regular files of a zip archive, in the order of their bytes.
 
     Refuses what two readers could see differently: comments, prepended or trailing bytes, overlapping or duplicate
-    entries, local headers that contradict the directory; and encryption, links, zip64 and methods other than store
-    and deflate.
+    entries, local headers that contradict the directory, a field that is written twice with two values; and
+    encryption, links and methods other than store and deflate. Large archives and entries (zip64) are read.
     """
-    end = len(data) - 22
-    if end < 0 or data[end : end + 4] != b"PK\x05\x06":
-        raise _broken(
-            gettext_noop(
-                "The archive cannot be read: its directory is missing, or it is larger than this reader takes."
-            )
-        )
-    disk, first_disk, here, total, size, start, comment = struct.unpack("<HHHHIIH", data[end + 4 : end + 22])
-    if data[max(end - 20, 0) : max(end - 16, 0)] == b"PK\x06\x07":
-        end = _before_long_end(data, end, total, size, start)
-    if disk or first_disk or comment or here != total or start + size != end or total > entries:
+    total, size, start, end = _find_directory(data)
+    if start + size != end or total > entries:
         raise _broken(gettext_noop("The archive cannot be read: its directory is unusual or too long."))
     found, position = [], start
     for _ in range(total):
@@ -80,20 +74,34 @@ def read_zip(data: Buffer, entries: int = ENTRIES) -> list[Entry]:
     return _distinct(found)
 
 
-def _before_long_end(data: Buffer, end: int, total: int, size: int, start: int) -> int:
-    """Where the directory ends if the end is written twice, for small and for large archives, as torch does.
+def _find_directory(data: Buffer) -> tuple[int, int, int, int]:
+    """How many entries the directory has, its size, where it begins and where it must end."""
+    end = len(data) - 22
+    if end < 0 or data[end : end + 4] != b"PK\x05\x06":
+        raise _broken(gettext_noop("The archive cannot be read: its directory is missing."))
+    disk, first_disk, here, total, size, start, comment = struct.unpack("<HHHHIIH", data[end + 4 : end + 22])
+    if disk or first_disk or comment or here != total:
+        raise _broken(gettext_noop("The archive cannot be read: its directory is unusual or too long."))
+    if data[max(end - 20, 0) : max(end - 16, 0)] == b"PK\x06\x07":
+        return _read_long_end(data, end, (total, size, start))
+    return total, size, start, end
 
-    Both must say the same, so that it makes no difference which of them a reader believes.
+
+def _read_long_end(data: Buffer, end: int, short: tuple[int, int, int]) -> tuple[int, int, int, int]:
+    """The same where the end is written twice, for small and for large archives: APPNOTE.TXT 4.3.14 to 4.3.16.
+
+    Where the short one says something, both must say the same (torch writes both, whatever the size), so that it makes
+    no difference which of them a reader believes.
     """
-    said = (b"PK\x06\x06", 44, 45, 0, 0, total, total, size, start)
-    found = struct.unpack("<4sQxxHIIQQQQ", data[end - 76 : end - 20]) if end >= 76 else ()
-    if found != said or struct.unpack("<IQI", data[end - 16 : end]) != (0, end - 76, 1):
-        raise _broken(
-            gettext_noop(
-                "The archive cannot be read: its directory is missing, or it is larger than this reader takes."
-            )
-        )
-    return end - 76
+    begin = end - 76
+    found = struct.unpack("<4sQxxHIIQQQQ", data[begin : end - 20]) if begin >= 0 else (b"",) * 9
+    *frame, total, size, start = found
+    if frame != [b"PK\x06\x06", 44, 45, 0, 0, total] or struct.unpack("<IQI", data[end - 16 : end]) != (0, begin, 1):
+        raise _broken(gettext_noop("The archive cannot be read: its directory is missing."))
+    fields = zip(short, (total, size, start), (_LONG_COUNT, _LONG, _LONG), strict=True)
+    if not all(claim in (fact, unsaid) for claim, fact, unsaid in fields):
+        raise _broken(gettext_noop("The archive cannot be read: its directory is unusual or too long."))
+    return total, size, start, begin
 
 
 def _read_directory_entry(data: Buffer, position: int, end: int) -> tuple[Entry | None, int]:
@@ -104,10 +112,12 @@ def _read_directory_entry(data: Buffer, position: int, end: int) -> tuple[Entry 
         "<HHHHHHIIIHHH", header[4:34]
     )
     mode, offset = struct.unpack("<II", header[38:46])
-    following = position + 46 + name_length + extra + comment
-    raw = data[position + 46 : position + 46 + name_length]
-    if following > end or comment or flags & 0x2041 or 0xFFFFFFFF in (stored, size, offset):
-        raise _broken(gettext_noop("The archive cannot be read: an entry is encrypted, commented or too large."))
+    begin = position + 46 + name_length
+    following = begin + extra + comment
+    raw = data[position + 46 : begin]
+    if following > end or comment or flags & 0x2041:
+        raise _broken(gettext_noop("The archive cannot be read: an entry is encrypted or commented."))
+    size, stored, offset = _lengthened(data[begin : begin + extra], (size, stored, offset))
     name = _plain_name(raw)
     if name.endswith("/") or _LITTER.fullmatch(name):
         return None, following
@@ -120,23 +130,40 @@ def _read_directory_entry(data: Buffer, position: int, end: int) -> tuple[Entry 
     if len(local) < 30 or local[:4] != b"PK\x03\x04" or struct.unpack("<H", local[8:10])[0] != method:
         raise _broken(gettext_noop("The archive cannot be read: an entry contradicts the directory."))
     local_name, local_extra = struct.unpack("<HH", local[26:30])
-    if data[offset + 30 : offset + 30 + local_name] != raw or not _agree(local, crc, stored, size):
+    begin = offset + 30 + local_name
+    start = begin + local_extra
+    if data[offset + 30 : begin] != raw or not _agree(local, data[begin:start], crc, stored, size):
         raise _broken(gettext_noop("The archive cannot be read: an entry contradicts the directory."))
-    start = offset + 30 + local_name + local_extra
     return Entry(_checked(name), start, stored, size, method == 8, crc, offset), following
 
 
-def _agree(local: bytes, crc: int, stored: int, size: int) -> bool:
+def _lengthened(extra: Buffer, fields: tuple[int, ...]) -> tuple[int, ...]:
+    """The fields, each that is too long for its place from the extra field with the long ones, which has just those."""
+    missing = fields.count(_LONG)
+    if not missing:
+        return fields
+    found: list[bytes] = []
+    position = 0
+    while position + 4 <= len(extra):
+        kind, length = struct.unpack("<HH", extra[position : position + 4])
+        if kind == _LONG_FIELDS:
+            found.append(extra[position + 4 : position + 4 + length])
+        position += 4 + length
+    if position != len(extra) or len(found) != 1 or len(found[0]) != 8 * missing:
+        raise _broken(gettext_noop("The archive cannot be read: the size of an entry is missing."))
+    longer = iter(struct.unpack(f"<{missing}Q", found[0]))
+    return tuple(next(longer) if field == _LONG else field for field in fields)
+
+
+def _agree(local: bytes, extra: Buffer, crc: int, stored: int, size: int) -> bool:
     """Whether a local header says what the directory says, as far as it says anything.
 
-    Writers that could not go back leave zeros (and a flag), those that reserved room for more leave all ones.
+    Writers that could not go back leave zeros (and a flag), those that reserved room for more say it in a longer field.
     """
     flags, *claims = struct.unpack("<H6xIII", local[6:26])
     if flags & 0x8:
         return True
-    return claims[0] == crc and all(
-        claim in (fact, 0xFFFFFFFF) for claim, fact in zip(claims[1:], (stored, size), strict=True)
-    )
+    return claims[0] == crc and _lengthened(extra, (claims[2], claims[1])) == (size, stored)
 
 
 def read_tar(data: Buffer) -> list[Entry]:
@@ -276,10 +303,19 @@ def extract(data: Buffer, entries: list[Entry], folder: Path, limit: int) -> lis
 def refuse_bomb(entries: list[Entry], limit: int) -> None:
     """Refuse entries that are too much together, though each alone may be small enough."""
     total = sum(entry.size for entry in entries)
-    if total > limit:
-        raise _broken(gettext_noop("The archive cannot be read: its content is too large."))
     if total > RATIO_FREE and total > RATIO * sum(entry.stored for entry in entries):
         raise _broken(gettext_noop("The archive cannot be read: an entry is packed too tightly to be a model."))
+    if total > limit:
+        raise too_much(
+            gettext_noop("The archive holds %(size)s GB, and at most %(limit)s GB are unpacked here."), limit, total
+        )
+
+
+def too_much(reason: str, limit: int, size: int = 0) -> Refusal:
+    """What is no bomb, and still more than this installation takes."""
+    advice = gettext_noop("Upload a smaller model, or ask an administrator to raise SLIPWAY_UPLOAD_MAX_BYTES.")
+    shown = {"limit": f"{limit / 1e9:.2f}", **({"size": f"{size / 1e9:.2f}"} if size else {})}
+    return Refusal(Message(reason, shown), Message(advice))
 
 
 def _write(pieces: Iterator[bytes], name: str, place: int) -> None:

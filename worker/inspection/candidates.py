@@ -11,8 +11,6 @@ from worker.inspection import archives, formats, layers
 from worker.inspection.refusals import Refusal
 from worker.specs import Message, gettext_noop
 
-UNPACKED = 4 << 30  # bytes an archive or a compressed file may become
-
 
 @dataclass(frozen=True)
 class Candidate:
@@ -55,8 +53,8 @@ def is_archive(candidate: Candidate) -> bool:
     return layers.first_bytes(candidate.path, candidate.kind, 512)[257:262] == b"ustar"
 
 
-def unwrap(candidate: Candidate, scratch: Path) -> Candidate:
-    """Take off layers of compression, at most two."""
+def unwrap(candidate: Candidate, scratch: Path, limit: int) -> Candidate:
+    """Take off layers of compression, at most two; what is under each has at most ``limit`` bytes."""
     while candidate.kind in layers.KINDS:
         depth = len(candidate.layers)
         if depth == layers.DEPTH:
@@ -65,14 +63,14 @@ def unwrap(candidate: Candidate, scratch: Path) -> Candidate:
                 Message(gettext_noop("Save the model again, compressed once or not at all.")),
             )
         target = scratch / f"plain-{depth}"
-        layers.unwrap(candidate.path, candidate.kind, target, UNPACKED)
+        layers.unwrap(candidate.path, candidate.kind, target, limit)
         inner = look(target, candidate.name, target.stat().st_size)
         candidate = replace(inner, layers=(*candidate.layers, candidate.kind))
     return candidate
 
 
-def unpack(archive: Candidate, folder: Path) -> list[Candidate]:
+def unpack(archive: Candidate, folder: Path, limit: int) -> list[Candidate]:
     with view(archive.path) as data:
         entries = archives.read_zip(data) if archive.kind == "zip" else archives.read_tar(data)
-        paths = archives.extract(data, entries, folder, UNPACKED)
+        paths = archives.extract(data, entries, folder, limit)
     return [look(path, entry.name, entry.size) for path, entry in zip(paths, entries, strict=True)]

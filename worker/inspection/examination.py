@@ -1,5 +1,6 @@
 """One examination from the first byte to the verdict: the checks in their order, each reported as it goes."""
 
+import os
 import re
 import time
 from collections.abc import Callable, Collection, Generator, Iterator, Mapping
@@ -28,6 +29,7 @@ _MEASURED = ("file_bytes", "memory_bytes", "model_memory_bytes", "latency_ms", "
 _VERSION = re.compile(r"\d[\w.+-]{0,39}", re.ASCII)
 
 _SIGN_OF_LIFE = 30.0  # seconds between two lines while packages are installed: who reads along counts on hearing more
+_MACHINE_BYTES = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
 _SLOW = 3  # times the patience with libraries that take half a minute to be imported
 
 Facts = Mapping[str, Any]
@@ -73,7 +75,7 @@ class _Examination:
         return (yield from self._check("content", self._take_in))
 
     def _take_in(self) -> Evidence:
-        found = self.found = intake.take_in(self.spec.files, self.spec.scratch)
+        found = self.found = intake.take_in(self.spec.files, self.spec.scratch, self.spec.unpacked_bytes)
         shown = {"format": intake.ACCEPTED[found.model.kind].title, "size": outcomes.size_in_words(found.model.size)}
         words = gettext_noop("%(format)s, %(size)s, told by its content")
         if found.mlflow:
@@ -256,7 +258,7 @@ class _Examination:
         if event.state == "running":
             return self._begin(event.check)
         self.facts[event.check] = event.facts
-        return self._end(outcomes.evidence(event))
+        return self._end(outcomes.evidence(event, self._limits_in_words))
 
     def _crash(self, outcome: Outcome, retry_from: str) -> Steps:
         """Whether the probe ended well: with code 0 and nothing left open."""
@@ -264,14 +266,25 @@ class _Examination:
             return True
         self.current = self.current or next(check for check in outcomes.CHECKS if check not in self.done)
         if self.current != retry_from:
-            facts = {"seconds": int(self.spec.seconds), "megabytes": self.spec.memory_bytes // 1_000_000}
-            yield self._end(outcomes.crashed(self.current, outcome, facts))
+            yield self._end(outcomes.crashed(self.current, outcome, self._limits_in_words))
         return False
 
     @property
     def _limits(self) -> Limits:
-        seconds = self.spec.seconds * (_SLOW if self.environment else 1)
-        return Limits(memory_bytes=self.spec.memory_bytes, seconds=seconds, cpu_seconds=max(int(seconds), 1))
+        """They grow with the model: it is held twice while it is opened, and converted it is written once more."""
+        size = self.found.size
+        memory = min(self.spec.memory_bytes + 2 * size, max(self.spec.memory_bytes, _MACHINE_BYTES // 2))
+        seconds = self.spec.seconds * (1 + size // (1 << 30)) * (_SLOW if self.environment else 1)
+        return Limits(
+            memory_bytes=memory,
+            seconds=seconds,
+            cpu_seconds=max(int(seconds), 1),
+            file_bytes=max(1 << 30, 2 * size),
+        )
+
+    @property
+    def _limits_in_words(self) -> Facts:
+        return {"seconds": int(self._limits.seconds), "megabytes": self._limits.memory_bytes // 1_000_000}
 
     # --- the end --------------------------------------------------------------------------------------------------
 

@@ -78,18 +78,27 @@ class Intake:
         return self.model.path.parent if self.model.kind == "tensorflow" else self.model.path
 
     @property
+    def size(self) -> int:
+        """Bytes of all that will be opened."""
+        parts = self.readable.rglob("*") if self.readable.is_dir() else [self.readable]
+        return sum(part.stat().st_size for part in parts)
+
+    @property
     def columns(self) -> tuple[str, ...]:
         """Names of the inputs, for a model that has none itself."""
         return self.mlflow.columns if self.mlflow else ()
 
 
-def take_in(files: Sequence[SourceFile], scratch: Path) -> Intake:
-    """The one model in an upload; refuses none, several, and every format that is not accepted."""
+def take_in(files: Sequence[SourceFile], scratch: Path, limit: int) -> Intake:
+    """The one model in an upload; refuses none, several, and every format that is not accepted.
+
+    What is packed may become at most ``limit`` bytes.
+    """
     found = [candidates.look(file.path, file.name, file.size) for file in files]
-    found, archive = _unpacked(found, scratch)
+    found, archive = _unpacked(found, scratch, limit)
     folder = _mlflow_folder(found)
     chosen = folder.model if folder else _only_one(found)
-    model = candidates.unwrap(chosen, scratch)
+    model = candidates.unwrap(chosen, scratch, limit)
     wrapped = lightgbm_wrappers.take_out(model, scratch / "booster.txt") if model.kind == "skops" else None
     model = wrapped.model if wrapped else model
     if model.kind not in ACCEPTED:
@@ -109,12 +118,12 @@ def take_in(files: Sequence[SourceFile], scratch: Path) -> Intake:
     return Intake(model, names, beside, archive, outline, weights, folder, card, wrapper)
 
 
-def _unpacked(found: list[Candidate], scratch: Path) -> tuple[list[Candidate], str]:
+def _unpacked(found: list[Candidate], scratch: Path, limit: int) -> tuple[list[Candidate], str]:
     """The files with those of the one archive among them, and its name."""
     packed = [candidate for candidate in found if candidates.is_archive(candidate)]
     if not packed or len(found) - len(_beside(found)) != 1:
         return found, ""
-    inner = candidates.unpack(candidates.unwrap(packed[0], scratch), scratch / "unpacked")
+    inner = candidates.unpack(candidates.unwrap(packed[0], scratch, limit), scratch / "unpacked", limit)
     return [candidate for candidate in found if candidate is not packed[0]] + inner, packed[0].name
 
 

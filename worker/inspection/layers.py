@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from worker.inspection.archives import CHUNK, RATIO, RATIO_FREE
+from worker.inspection.archives import CHUNK, RATIO, RATIO_FREE, too_much
 from worker.inspection.refusals import Refusal
 from worker.specs import Message, gettext_noop
 
@@ -37,7 +37,11 @@ def unwrap(source: Path, kind: str, target: Path, limit: int) -> None:
             taken += len(piece)
             for part in _pieces(unpacker, kind, piece):
                 written += len(part)
-                if written > limit or (written > RATIO_FREE and written > taken * RATIO):
+                if written > limit:
+                    raise too_much(
+                        gettext_noop("Unpacked the file has more than the %(limit)s GB that are unpacked here."), limit
+                    )
+                if written > RATIO_FREE and written > taken * RATIO:
                     raise _refuse(
                         gettext_noop(
                             "The compressed file cannot be unpacked: its content is far larger than that of a model."

@@ -1,5 +1,6 @@
 """Turns what a probe reports into evidence that people read."""
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -38,6 +39,9 @@ _SAVE_AGAIN = gettext_noop(
     "Save the model again with current versions of its libraries, try it there, and upload the whole file."
 )
 _TO_ONNX = gettext_noop("Export the model to ONNX where it was trained, and upload that file.")
+
+# What libraries say when they get no more memory, which is how most of them meet that limit.
+_NO_MEMORY = re.compile(r"MemoryError|bad_alloc|bad allocation|Memory allocation|(?:can't|Unable to) allocate")
 
 # Code of a failure or warning: reason and advice; both may use the facts that came with it.
 _REASONS: dict[str, tuple[str, str]] = {
@@ -186,11 +190,11 @@ _REASONS: dict[str, tuple[str, str]] = {
     ),
     "time": (
         gettext_noop("It took longer than %(seconds)d seconds."),
-        gettext_noop("Upload a smaller model, or ask an administrator to raise the limit."),
+        gettext_noop("Upload a smaller model, or ask an administrator to raise SLIPWAY_EXAMINE_SECONDS."),
     ),
     "memory": (
         gettext_noop("It needed more than %(megabytes)d MB of memory."),
-        gettext_noop("Upload a smaller model, or ask an administrator to raise the limit."),
+        gettext_noop("Upload a smaller model, or ask an administrator to raise SLIPWAY_EXAMINE_MEMORY_BYTES."),
     ),
     "processes": (gettext_noop("It started too many processes."), _TO_ONNX),
     "signal": (gettext_noop("The library crashed on this file (signal %(signal)d)."), _SAVE_AGAIN),
@@ -223,16 +227,20 @@ def crashed(check: str, outcome: Outcome, limits: Mapping[str, Any]) -> Evidence
         return failed(check, "time", limits, outcome.seconds)
     if outcome.exceeded in ("memory", "processes"):
         return failed(check, outcome.exceeded, limits, outcome.seconds)
+    if _NO_MEMORY.search(outcome.stderr):
+        return failed(check, "memory", {**limits, "log": outcome.stderr[-500:]}, outcome.seconds)
     if outcome.signal:
         return failed(check, "signal", {"signal": outcome.signal, "log": outcome.stderr[-500:]}, outcome.seconds)
     return failed(check, "exit", {"exit_code": outcome.exit_code or 0, "log": outcome.stderr[-500:]}, outcome.seconds)
 
 
-def evidence(event: Event) -> Evidence:
+def evidence(event: Event, limits: Mapping[str, Any]) -> Evidence:
     """The evidence of one event."""
     facts = event.facts
     if event.state == "running":
         return running(event.check)
+    if event.state == "failed" and event.code == "error" and _NO_MEMORY.search(str(facts.get("error"))):
+        return failed(event.check, "memory", {**facts, **limits}, event.seconds)
     if event.state == "failed":
         return failed(event.check, event.code, facts, event.seconds)
     reason, advice = _explain(event.code, facts) if event.state == "warned" else (None, None)

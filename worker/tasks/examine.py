@@ -8,6 +8,7 @@ from pathlib import Path
 from celery import shared_task
 from django.conf import settings
 
+from apps.core import leases
 from apps.core.errors import DomainError, StateConflict
 from apps.library import services as library
 from apps.library.files import fetch_sources
@@ -27,7 +28,10 @@ def examine(pk: int) -> None:
     if version is None:
         return
     try:
-        with tempfile.TemporaryDirectory(prefix="slipway-examine-") as folder:
+        with (
+            leases.kept(version, seconds=library.LEASE_SECONDS),
+            tempfile.TemporaryDirectory(prefix="slipway-examine-") as folder,
+        ):
             for finding in _findings(version, Path(folder)):
                 _write_down(version, finding)
     except StateConflict:
@@ -43,8 +47,15 @@ def _findings(version: ModelVersion, folder: Path) -> Iterator[Evidence | Verdic
     files.mkdir()
     scratch.mkdir()
     sources = tuple(SourceFile(f.path, f.name, f.sha256, f.size) for f in fetch_sources(version, files))
-    excepted = library.granted_names(version)
-    spec = ExamineSpec(files=sources, scratch=scratch, example=version.example, excepted=excepted)
+    spec = ExamineSpec(
+        files=sources,
+        scratch=scratch,
+        example=version.example,
+        memory_bytes=settings.SLIPWAY_EXAMINE_MEMORY_BYTES,
+        seconds=settings.SLIPWAY_EXAMINE_SECONDS,
+        unpacked_bytes=settings.SLIPWAY_UPLOAD_MAX_BYTES,
+        excepted=library.granted_names(version),
+    )
     return inspect(spec, _environments())
 
 

@@ -11,6 +11,7 @@ from apps.library.services.cards import edit_card
 from apps.library.services.catalogue import create_model, edit_model, tag_models, untag_models
 from apps.library.services.deletions import delete_version
 from apps.library.services.examinations import (
+    LEASE_SECONDS,
     begin_examination,
     fail_examination,
     finish_examination,
@@ -45,6 +46,7 @@ from apps.library.services.versions import (
 )
 
 __all__ = [
+    "LEASE_SECONDS",
     "Checksum",
     "ChecksumMismatch",
     "StoredFile",

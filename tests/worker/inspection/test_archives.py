@@ -2,7 +2,9 @@
 
 import gzip
 import shutil
+import struct
 import tarfile
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -90,3 +92,85 @@ def test_a_name_with_a_space_is_refused_with_what_to_do() -> None:
 def test_a_compressed_tar_is_unpacked_once(tmp_path: Path) -> None:
     report = examined(tmp_path, {"m.tar.gz": gzip.compress(tarred((member("m/notes.txt"), b"hello")))})
     assert report.failed.details["kind"] == "text"
+
+
+@pytest.fixture
+def long_zip(monkeypatch: pytest.MonkeyPatch) -> bytes:
+    """Two files in the form for more than 4 GiB, which the standard library is told to begin at 10 bytes."""
+    monkeypatch.setattr(zipfile, "ZIP64_LIMIT", 10)
+    return zipped({"a.bin": bytes(range(256)), "b.bin": bytes(range(255, -1, -1))})
+
+
+def long_fields(data: bytes, number: int) -> int:
+    """Where the extra field with the long sizes of an entry begins in the directory."""
+    position = -1
+    for _ in range(number + 1):
+        position = data.index(b"PK\x01\x02", position + 1)
+    return position + 46 + len("a.bin")
+
+
+def test_an_archive_in_the_long_form_comes_out_whole(long_zip: bytes, tmp_path: Path) -> None:
+    assert long_zip[long_fields(long_zip, 1) :][:4] == struct.pack("<HH", 1, 24)
+    assert extracted(long_zip, archives.read_zip, tmp_path) == [bytes(range(256)), bytes(range(255, -1, -1))]
+    for unsaid in (struct.pack("<HH", 0xFFFF, 0xFFFF), b""):  # as others write the short end: it says nothing
+        end = bytearray(long_zip)
+        end[-14 : -14 + len(unsaid)] = unsaid
+        end[-10:-2] = b"\xff" * 8
+        assert [entry.name for entry in archives.read_zip(bytes(end))] == ["a.bin", "b.bin"]
+
+
+def lie_about(data: bytes, lie: str) -> bytes:
+    """The archive with one thing in it said twice, and differently."""
+    changed, first, second = bytearray(data), long_fields(data, 0), long_fields(data, 1)
+    if lie == "another kind of field":
+        changed[first] = 2
+    elif lie == "longer than its place":
+        changed[second + 2] = 40
+    elif lie == "one field too many":
+        changed[first - 46 - 5 + 20 : first - 46 - 5 + 24] = struct.pack("<I", 256)
+    elif lie == "a size that its own header has not":
+        changed[first + 4 : first + 12] = struct.pack("<Q", 255)
+    elif lie == "the place of another entry":
+        changed[second + 20 : second + 28] = struct.pack("<Q", 0)
+    elif lie == "a place far behind the end":
+        changed[second + 20 : second + 28] = struct.pack("<Q", 1 << 62)
+    elif lie == "another count at the short end":
+        changed[-14:-10] = struct.pack("<HH", 1, 1)
+    elif lie == "another place at the short end":
+        changed[-6:-2] = struct.pack("<I", 7)
+    elif lie == "another count at the long end":
+        changed[-22 - 20 - 32 : -22 - 20 - 24] = struct.pack("<Q", 1)
+    elif lie == "a second disk":
+        changed[-22 - 4 : -22] = struct.pack("<I", 2)
+    return bytes(changed)
+
+
+@pytest.mark.parametrize(
+    "lie",
+    [
+        "another kind of field",
+        "longer than its place",
+        "one field too many",
+        "a size that its own header has not",
+        "the place of another entry",
+        "a place far behind the end",
+        "another count at the short end",
+        "another place at the short end",
+        "another count at the long end",
+        "a second disk",
+    ],
+)
+def test_an_archive_in_the_long_form_that_two_readers_see_differently_is_refused(long_zip: bytes, lie: str) -> None:
+    lying = lie_about(long_zip, lie)
+    assert lying != long_zip
+    with pytest.raises(Refusal):
+        archives.read_zip(lying)
+
+
+def test_an_archive_that_becomes_too_much_names_both_sizes_and_the_setting(tmp_path: Path) -> None:
+    files = {"m.tar.gz": gzip.compress(tarred((member("m.bin"), bytes(range(256)) * 40_000)))}
+    packed = {"m.zip": zipped({"m.bin": bytes(range(256)) * 40_000})}
+    for upload in (files, packed):
+        report = examined(tmp_path, upload, unpacked_bytes=10_000_000)
+        assert "0.01 GB" in str(report.failed.reason)
+        assert "SLIPWAY_UPLOAD_MAX_BYTES" in str(report.failed.advice)

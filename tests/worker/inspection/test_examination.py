@@ -27,9 +27,10 @@ from tests.worker.inspection.examining import Report, examined
 from tests.worker.inspection.malice import zipped
 from tests.worker.inspection.test_formats import graph
 from worker import sandbox
-from worker.inspection import intake, probing, serving
-from worker.sandbox import Outcome
-from worker.specs import SourceFile
+from worker.inspection import examination, intake, probing, serving
+from worker.inspection.candidates import Candidate
+from worker.sandbox import Limits, Outcome
+from worker.specs import ExamineSpec, SourceFile
 
 PASSENGERS = Path(__file__).with_name("data") / "passengers.joblib"
 CHECKS = ("content", "safety", "sandbox", "load", "signature", "predict", "convert", "profile")
@@ -213,9 +214,28 @@ def test_time_and_memory_are_limits_and_not_accidents(tmp_path: Path) -> None:
     report = examined(tmp_path, {"m.onnx": graph()}, seconds=0.05)
     assert report.failed.check == "load"
     assert "longer than" in str(report.failed.reason)
+    assert "SLIPWAY_EXAMINE_SECONDS" in str(report.failed.advice)
     report = examined(tmp_path, {"m.onnx": graph()}, memory_bytes=64 << 20)
     assert report.failed.check == "load"
-    assert not report.verdict.accepted
+    assert "more than 67 MB of memory" in str(report.failed.reason)
+    assert "SLIPWAY_EXAMINE_MEMORY_BYTES" in str(report.failed.advice)
+
+
+def test_limits_grow_with_what_is_opened_but_never_beyond_half_of_the_machine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(examination, "_MACHINE_BYTES", 16 << 30)
+    path = tmp_path / "m.onnx"
+    path.touch()
+
+    def limits(size: int) -> Limits:
+        os.truncate(path, size)
+        examining = examination._Examination(ExamineSpec((), tmp_path))
+        examining.found = intake.Intake(Candidate(path, "m.onnx", size, "onnx"))
+        return examining._limits
+
+    assert limits(1 << 20) == Limits(memory_bytes=(4 << 30) + (2 << 20))
+    assert limits(5 << 30) == Limits(memory_bytes=8 << 30, seconds=360, cpu_seconds=360, file_bytes=10 << 30)
 
 
 def test_a_graph_that_does_not_fit_together_is_refused_by_the_checker(tmp_path: Path) -> None:
@@ -311,7 +331,7 @@ def test_a_report_of_another_shape_is_not_believed(line: bytes) -> None:
 
 def test_a_link_left_in_place_of_the_converted_file_is_not_followed(tmp_path: Path) -> None:
     (tmp_path / "m.onnx").write_bytes(graph())
-    found = intake.take_in((SourceFile(tmp_path / "m.onnx", "m.onnx", "", 1),), tmp_path)
+    found = intake.take_in((SourceFile(tmp_path / "m.onnx", "m.onnx", "", 1),), tmp_path, 1 << 30)
     (tmp_path / "model.onnx").symlink_to("/etc/passwd")
     with pytest.raises(probing.Garbled):
         serving.choose(found, {"served": "onnx", "file": "model.onnx"}, tmp_path)

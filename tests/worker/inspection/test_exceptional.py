@@ -123,7 +123,7 @@ def test_a_model_that_converts_is_served_as_onnx_and_stays_of_tier_2(tmp_path: P
 def test_without_an_exception_a_pickle_is_never_served_whatever_a_probe_reports(tmp_path: Path) -> None:
     path = tmp_path / "m.pkl"
     path.write_bytes(pickle.dumps(LogisticRegression()))
-    found = intake.take_in((SourceFile(path, "m.pkl", "", path.stat().st_size),), tmp_path)
+    found = intake.take_in((SourceFile(path, "m.pkl", "", path.stat().st_size),), tmp_path, 1 << 30)
     with pytest.raises(probing.Garbled):
         serving.choose(found, {"served": "pickle", "file": ""}, tmp_path)
 

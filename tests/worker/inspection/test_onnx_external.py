@@ -135,14 +135,14 @@ def test_what_becomes_larger_than_one_onnx_file_is_refused_before_it_is_written(
 def taken(folder: Path, files: Mapping[str, bytes | Path]) -> intake.Intake:
     """What the intake finds in these files."""
     folder.mkdir(exist_ok=True)
-    (folder / "scratch").mkdir()
+    (folder / "scratch", 1 << 30).mkdir()
     sources = []
     for number, (name, content) in enumerate(files.items()):
         path = content if isinstance(content, Path) else folder / str(number)
         if isinstance(content, bytes):
             path.write_bytes(content)
         sources.append(SourceFile(path, name, "0" * 64, path.stat().st_size))
-    return intake.take_in(sources, folder / "scratch")
+    return intake.take_in(sources, folder / "scratch", 1 << 30)
 
 
 def refused(folder: Path, files: Mapping[str, bytes | Path]) -> Refusal:
