@@ -4,6 +4,7 @@
 const CHUNK = 64 * 1024 * 1024;
 const BACKOFF_SECONDS = [1, 2, 4, 8, 16, 30];
 const SILENCE_SECONDS = 45; // with nothing sent the line is dead, though nobody has said so: a closed lid, another network
+const ANSWER_SECONDS = 600; // with all sent: putting a large file away takes the server minutes
 const SPEED_SECONDS = 8; // what the speed is an average of
 const SAMPLE = 64 * 1024;
 const STORED = "slipway-upload:";
@@ -87,9 +88,9 @@ class Transfer {
         this.xhr = xhr;
         xhr.upload.onprogress = (event) => {
           onprogress(event.loaded);
-          this.watch(event.loaded < event.total ? xhr : null);
+          this.watch(xhr, event.loaded < event.total ? SILENCE_SECONDS : ANSWER_SECONDS);
         };
-        this.watch(xhr);
+        this.watch(xhr, SILENCE_SECONDS);
       } else xhr.timeout = SILENCE_SECONDS * 1000;
       xhr.onload = () => (xhr.status < 300 ? resolve(xhr) : reject(xhr));
       xhr.onerror = xhr.ontimeout = xhr.onabort = () => reject(null);
@@ -98,10 +99,10 @@ class Transfer {
     });
   }
 
-  /* Give a line up that has taken nothing for a while. Once all is sent, the server may take its time. */
-  watch(xhr) {
+  /* Give a line up that has taken nothing for a while. Once all is sent (or lies in buffers), the server may take its time. */
+  watch(xhr, seconds) {
     clearTimeout(this.watchdog);
-    if (xhr) this.watchdog = setTimeout(() => xhr.abort(), SILENCE_SECONDS * 1000);
+    if (xhr) this.watchdog = setTimeout(() => xhr.abort(), seconds * 1000);
   }
 
   /* Gone: begin anew. Refused: say why. Anything else may be better in a moment. */

@@ -4,17 +4,20 @@ import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from playwright.sync_api import Browser, expect, sync_playwright
 
 from tests.engines import require
 from tests.journeys import deadlines, stack, steps
+from tests.journeys.fault_proxy import FaultProxy, between
 from tests.journeys.model_files import write_files
 from tests.journeys.stack import Stack
 from tests.journeys.visitors import OPTIONS, Visitor
 
 Open = Callable[[str], Visitor]
+CUT_OFF = ("net::ERR_", "Failed to load resource")  # what the console says of a line that was cut
 
 
 @pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
@@ -155,3 +158,26 @@ def request_body(files: Path) -> dict[str, Any]:
     """Two digits to read."""
     rows = json.loads((files / "digits.json").read_text())["rows"][:2]
     return {"inputs": [{"name": "input", "datatype": "FP32", "shape": [2, 64], "data": rows}]}
+
+
+@pytest.fixture
+def proxy(slipway: Stack) -> Iterator[FaultProxy]:
+    with between(urlsplit(slipway.web).port or 80) as running:
+        yield running
+
+
+@pytest.fixture
+def far_dana(chromium: Browser, dana: Visitor, proxy: FaultProxy, visitors: list[Visitor]) -> Iterator[Visitor]:
+    """Dana once more, behind the bad line; what the browser says about its cuts is no trouble.
+
+    Pages that others have open would miss the server too while it is away: they are left.
+    """
+    for visitor in visitors:
+        if not visitor.page.is_closed():
+            visitor.page.goto("about:blank")
+    far = Visitor(chromium, proxy.url, dana.name, dana.email)
+    far.context.add_cookies(dana.context.cookies())  # type: ignore[arg-type]
+    visitors.append(far)
+    yield far
+    far.context.close()
+    far.troubles[:] = [trouble for trouble in far.troubles if not any(said in trouble for said in CUT_OFF)]

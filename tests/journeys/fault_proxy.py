@@ -1,4 +1,4 @@
-"""A TCP proxy between a browser and the web server that cuts every connection when it is told to."""
+"""A TCP proxy between a browser and the web server that cuts or silences every connection when it is told to."""
 
 import asyncio
 import contextlib
@@ -13,14 +13,18 @@ class FaultProxy:
     """Forwards a free port of the loopback to ``target``; counts what went up, and cuts where it is told to.
 
     ``cut_at`` holds byte counts of the whole traffic to the server, in order: as each is passed, all connections are
-    dropped without a goodbye.
+    dropped without a goodbye. At ``silent_at`` they only fall silent for the browser, as when a lid is closed; those
+    that it opens afterwards work.
     """
 
     def __init__(self, target: int) -> None:
         self.target, self.port = target, 0
+        self.rate = RATE
         self.sent_up = 0
         self.cuts = 0
         self.cut_at: list[int] = []
+        self.silent_at: list[int] = []
+        self.silent: set[asyncio.StreamWriter] = set()
         self.loop = asyncio.new_event_loop()
         self.lines: set[asyncio.StreamWriter] = set()
         self.thread = threading.Thread(target=self._run, name="fault proxy", daemon=True)
@@ -72,19 +76,28 @@ class FaultProxy:
             while data := await reader.read(BLOCK):
                 if is_up:
                     self._count(len(data))
-                    await asyncio.sleep(len(data) / RATE)
+                    await asyncio.sleep(len(data) / self.rate)
+                if writer in self.silent:
+                    break
                 writer.write(data)
                 await writer.drain()
         except OSError:
             pass
         finally:
+            if writer in self.silent and not is_up:
+                await asyncio.Event().wait()  # the browser is told nothing until the end; the server may know
             writer.close()
+            if writer in self.silent:
+                await asyncio.Event().wait()
 
     def _count(self, size: int) -> None:
         self.sent_up += size
         if self.cut_at and self.sent_up >= self.cut_at[0]:
             self.cut_at.pop(0)
             self._drop()
+        if self.silent_at and self.sent_up >= self.silent_at[0]:
+            self.silent_at.pop(0)
+            self.silent |= self.lines
 
     def _drop(self) -> None:
         self.cuts += 1

@@ -135,7 +135,7 @@ def test_what_becomes_larger_than_one_onnx_file_is_refused_before_it_is_written(
 def taken(folder: Path, files: Mapping[str, bytes | Path]) -> intake.Intake:
     """What the intake finds in these files."""
     folder.mkdir(exist_ok=True)
-    (folder / "scratch", 1 << 30).mkdir()
+    (folder / "scratch").mkdir()
     sources = []
     for number, (name, content) in enumerate(files.items()):
         path = content if isinstance(content, Path) else folder / str(number)
