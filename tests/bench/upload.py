@@ -52,7 +52,9 @@ def measure(name: str, size: int, settings: dict[str, str], client: Any = None) 
             seconds = time.monotonic() - begun
         above = server.peak_bytes() - idle
         is_same = kept(server, digest, client) == digest
-        figures = f"{size / 1e9:8.2f}{seconds:10.1f}{size / 1e6 / seconds:8.0f}{above / 1e6:12.1f}{on_disk[0] / 1e6:12.0f}"
+        figures = (
+            f"{size / 1e9:8.2f}{seconds:10.1f}{size / 1e6 / seconds:8.0f}{above / 1e6:12.1f}{on_disk[0] / 1e6:12.0f}"
+        )
         print(f"{name:8}{figures}   {'the same' if is_same else 'OTHERS'}", flush=True)
         assert is_same
         assert above < GOAL
