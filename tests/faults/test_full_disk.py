@@ -4,18 +4,23 @@ import hashlib
 import io
 import os
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from django.conf import settings
 
+from apps.audit.models import Entry
 from apps.core.errors import Unavailable
 from apps.library import services as library
 from apps.library.models import Upload
 from apps.library.store import get_store
 from tests.cast import Cast
 from tests.faults import ROUNDS
+from tests.worker.inspection.cases import zipped
+from tests.worker.inspection.test_formats import graph
+from worker.tasks.examine import examine
 
 MIB = 1 << 20
 SIZE = 4 * MIB
@@ -70,3 +75,24 @@ def test_an_upload_survives_a_full_disk_wherever_it_has_got_to(cast: Cast, small
         get_store().delete(digest)
         survived += 1
     print(f"\n{survived} of {PLACES} uploads went on after the disk was full, none seen half")
+
+
+def test_an_examination_that_finds_no_room_is_tried_again_and_ends_well(
+    cast: Cast, small_disk: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(small_disk))
+    dana = cast.actor("dana")
+    model = library.create_model(actor=dana, project=cast.project, name="packed", task="classification")
+    packed = io.BytesIO(zipped({"m.onnx": graph(), "README.txt": bytes(SIZE)}))
+    file = library.store_file(actor=dana, project=cast.project, name="m.zip", stream=packed)
+    version = library.create_version(actor=dana, model=model, files=[file])
+    ballast = fill(small_disk, leave=SIZE // 2)
+    examine(version.pk)
+    version.refresh_from_db()
+    assert (version.state, version.lease_until) == ("examining", None)
+    entry = Entry.objects.filter(action="version.examination_failed").get()
+    assert "temporary files is full" in entry.reason
+    ballast.unlink()
+    examine(version.pk)
+    version.refresh_from_db()
+    assert version.state == "ready"

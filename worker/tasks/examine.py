@@ -1,5 +1,6 @@
 """Examine one uploaded version."""
 
+import errno
 import tempfile
 from collections.abc import Iterator
 from dataclasses import asdict
@@ -18,7 +19,9 @@ from worker.builders.packages import list_packages
 from worker.errors import ToolError
 from worker.inspection import examine as inspect
 from worker.inspection.environments import Environments
-from worker.specs import Evidence, ExamineSpec, Message, SourceFile, Verdict
+from worker.specs import Evidence, ExamineSpec, Message, SourceFile, Verdict, gettext_noop
+
+_NO_ROOM = Message(gettext_noop("The disk of the worker's temporary files is full. Ask an administrator to make room."))
 
 
 @shared_task(name="slipway.examine")
@@ -40,6 +43,10 @@ def examine(pk: int) -> None:
         library.fail_examination(version, error.message.to_json(), permanent=error.permanent)
     except DomainError as error:
         library.fail_examination(version, Message(str(error)).to_json())
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        library.fail_examination(version, _NO_ROOM.to_json())
 
 
 def _findings(version: ModelVersion, folder: Path) -> Iterator[Evidence | Verdict]:
