@@ -1,1 +1,1 @@
-"""Measurements beside other software, run by hand: ``python tests/bench/<name>.py``. No test collects them."""
+"""Measurements beside other software, run by hand: ``python -m tests.bench.<name>``. No test collects them."""

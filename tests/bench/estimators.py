@@ -1,6 +1,6 @@
 """Every scikit-learn estimator from ``fit`` to a served answer: accepted, served, equal to the local prediction?
 
-    python tests/bench/estimators.py [--kinds bare pipeline search words] [--only Ridge …] [--unwalled]
+    python -m tests.bench.estimators [--kinds bare pipeline search words] [--only Ridge …] [--unwalled]
 
 Each estimator of ``sklearn.utils.all_estimators()`` is fitted on toy data, bare, behind a column transformer over a
 mixed table, and in a grid search; saved with joblib, pickle and skops in turn; examined behind the sandbox's wall;

@@ -1,6 +1,6 @@
 """Upload → answering: how long a forest takes from its upload to its first answer through the gateway.
 
-``python tests/bench/release.py`` starts Slipway on free ports with an empty data folder, takes the same model through
+``python -m tests.bench.release`` starts Slipway on free ports with an empty data folder, takes the same model through
 twice and prints the seconds of each part: the first time the environment has to be made, the second time it is there.
 Goal: under 20 s with the environment in place.
 """

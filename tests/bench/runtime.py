@@ -1,6 +1,6 @@
 """Server CPU per request of the runtime beside MLServer, on the same model, in one interleaved run.
 
-    python tests/bench/runtime.py [--rounds 4] [--seconds 2] [--connections 64]
+    python -m tests.bench.runtime [--rounds 4] [--seconds 2] [--connections 64]
 
 Both serve scikit-learn's digits through the same ONNX forest of 100 trees, one request of 64 numbers as JSON, over
 keep-alive connections. CPU is user and system time of the server's whole process tree from /proc, divided by the
