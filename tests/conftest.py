@@ -15,17 +15,34 @@ from tests.engines.swarm.ground import swarm_ground
 __all__ = ["docker_ground", "docker_hosts", "ssh_doors", "swarm_ground"]
 
 
-LONG = tuple(Path(__file__).with_name(name) for name in ("engines", "faults"))
+HERE = Path(__file__).parent
+LONG = ("engines", "faults", "promises")
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Leave what takes engines and minutes for where they are asked for."""
-    if engines.are_asked_for():
-        return
+    """Leave what takes engines and minutes for where they are asked for; there, hosts are shared and faults are alone.
+
+    With ``--dist loadgroup`` the Docker hosts are started in one process only, beside the faults in another one.
+    """
+    are_asked_for = engines.are_asked_for()
     words = f"takes minutes and engines of its own: SLIPWAY_REQUIRE={','.join(sorted(engines.ASKED_FOR))} asks for it"
     for item in items:
-        if item.path.is_relative_to(LONG[0]) or item.path.is_relative_to(LONG[1]):
+        room = item.path.relative_to(HERE).parts[0]
+        if room in LONG and are_asked_for:
+            item.add_marker(pytest.mark.xdist_group("faults" if room == "faults" else "engines"))
+        elif room in LONG and room != "promises":
             item.add_marker(pytest.mark.skip(reason=words))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """The figures that tests on engines and of faults print, in whichever process they ran."""
+    told = [report for report in terminalreporter.getreports("passed") if report.capstdout.strip()]
+    told = [report for report in told if report.nodeid.startswith(("tests/engines", "tests/faults"))]
+    if told:
+        terminalreporter.section("figures")
+    for report in told:
+        terminalreporter.write_line(f"{report.nodeid.rpartition('::')[2]}: {report.capstdout.strip()}")
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """One stack for the whole session, and the people who use it in their browsers."""
 
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, expect, sync_playwright
@@ -12,15 +11,6 @@ from tests.journeys import deadlines
 from tests.journeys.visitors import OPTIONS, Visitor
 
 Open = Callable[[str], Visitor]
-
-
-@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """One stack: one process."""
-    for item in items:
-        if Path(__file__).parent in item.path.parents:
-            item.add_marker(pytest.mark.xdist_group("compose"))
-            item.add_marker(pytest.mark.engine)
 
 
 @pytest.fixture(scope="package")

@@ -1,7 +1,6 @@
 """The people of tests/journeys, on the production of this package."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -31,15 +30,6 @@ __all__ = [
     "ada", "chromium", "dana", "endpoint", "files", "invoke_key", "live", "no_troubles", "omar", "open_browser",
     "proposal", "regression", "request_body", "rhea", "tree", "visitors",
 ]  # fmt: skip
-
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """They share one stack, so they run in one process (with ``--dist loadgroup``)."""
-    here = Path(__file__).parent
-    for item in items:
-        if here in item.path.parents:
-            item.add_marker(pytest.mark.xdist_group("production"))
 
 
 @pytest.fixture(scope="package")
