@@ -1,4 +1,7 @@
-"""The moment in which a healthy deployment gets its traffic, and what then becomes of those before it."""
+"""The moment in which a healthy deployment gets its traffic, and what then becomes of those before it.
+
+Whoever calls this has the endpoint locked (see turns.py).
+"""
 
 from contextlib import suppress
 
@@ -42,11 +45,14 @@ def go_live(deployment: Deployment) -> None:
     Route.objects.filter(endpoint_id=deployment.endpoint_id).delete()
     Route.objects.create(endpoint_id=deployment.endpoint_id, deployment=deployment, weight=100)
     close_step(deployment, "route")
+    superseded = _supersede_others(deployment)
     record(SYSTEM, "deployment.live", deployment, after={"release": deployment.release_id, "weight": 100})
     for older in replaced:
         record(SYSTEM, "deployment.replaced", older, after={"by": deployment.pk})
         enqueue(Job.RECONCILE, older.pk)
-    _supersede_others(deployment)
+    for release in superseded:
+        facts = {"state": "superseded", "by": deployment.release_id}
+        record(SYSTEM, "release.superseded", release, before={"state": "approved"}, after=facts)
 
 
 def _note_share(deployment: Deployment, weight: int) -> None:
@@ -58,16 +64,16 @@ def _note_share(deployment: Deployment, weight: int) -> None:
     record(SYSTEM, "deployment.live", deployment, after={"release": deployment.release_id, "weight": weight})
 
 
-def _supersede_others(deployment: Deployment) -> None:
+def _supersede_others(deployment: Deployment) -> list[Release]:
     """Close the releases whose place this one has taken: what served before, and what was proposed before."""
     approved = Release.objects.filter(endpoint_id=deployment.endpoint_id, state=Release.State.APPROVED)
     idle = approved.exclude(pk=deployment.release_id).exclude(deployments__is_wanted=True)
     is_past = Q(pk__lt=deployment.release_id) | Q(deployments__live_at__isnull=False)
+    closed = []
     for release in idle.filter(is_past).distinct():
         with suppress(StateConflict):  # somebody has just withdrawn it
-            advance(release, Release.State.SUPERSEDED)
-            facts = {"state": "superseded", "by": deployment.release_id}
-            record(SYSTEM, "release.superseded", release, before={"state": "approved"}, after=facts)
+            closed.append(advance(release, Release.State.SUPERSEDED))
+    return closed
 
 
 def _older(deployment: Deployment) -> QuerySet[Deployment]:

@@ -19,6 +19,7 @@ from apps.deployments.models import Deployment, Replica, Route, Step
 from apps.deployments.obstacles import has_lapsed
 from apps.deployments.plan import FAILED_STARTS, Wanted, is_healthy, phase
 from apps.deployments.steps import close_step, note_event, open_step
+from apps.deployments.turns import lock_endpoint
 from apps.releases.models import Release
 from apps.releases.selectors import current_subject
 
@@ -162,6 +163,8 @@ def has_settled(row: Replica) -> bool:
 @transaction.atomic
 def finish_wanted(deployment: Deployment, *, is_moving: bool = False) -> Deployment:
     """Draw the conclusion of one look at a wanted deployment: live, still on its way, degraded or failed."""
+    if deployment.live_at is None:  # it may go live
+        lock_endpoint(deployment.endpoint_id)
     if _is_wanted_otherwise(deployment):
         return deployment
     if row := _hopeless(deployment):

@@ -17,6 +17,7 @@ from apps.core.states import advance
 from apps.deployments import obstacles
 from apps.deployments.models import Deployment, Replica, Route
 from apps.deployments.selectors import last_good
+from apps.deployments.turns import lock_deployment, lock_endpoint
 from apps.releases.models import Build, Release
 from apps.targets.models import Endpoint
 
@@ -25,6 +26,7 @@ from apps.targets.models import Endpoint
 def start_release(*, actor: Actor, release: Release, cause: str = "release", replicas: int = 0) -> Deployment:
     """Run an approved and built release at its endpoint. It takes the traffic once all of its replicas are healthy."""
     actor.require("deployment.start", release.project)
+    lock_endpoint(release.endpoint_id)
     build = _startable_build(release)
     wanted = Deployment.objects.filter(release=release, is_wanted=True).first()
     if wanted:
@@ -49,10 +51,11 @@ def start_release(*, actor: Actor, release: Release, cause: str = "release", rep
 def start(*, actor: Actor, deployment: Deployment) -> Deployment:
     """Want a stopped or failed deployment to run again."""
     actor.require("deployment.start", deployment.project)
-    _startable_build(deployment.release)
     if deployment.is_wanted:
         raise StateConflict(_("This deployment is meant to run already."))
-    _lock(deployment)
+    lock_endpoint(deployment.endpoint_id)
+    lock_deployment(deployment.pk)
+    _startable_build(deployment.release)
     _begin_anew(deployment)
     return _want(
         actor,
@@ -74,7 +77,8 @@ def stop(*, actor: Actor, deployment: Deployment, note: str = "") -> Deployment:
     actor.require("deployment.stop", deployment.project)
     if not deployment.is_wanted:
         raise StateConflict(_("This deployment is not meant to run anyway."))
-    _lock(deployment)
+    lock_endpoint(deployment.endpoint_id)
+    lock_deployment(deployment.pk)
     _hand_over_share(deployment)
     return _want(actor, "deployment.stopped", deployment, note=note, is_wanted=False)
 
@@ -96,13 +100,14 @@ def scale(*, actor: Actor, deployment: Deployment, replicas: int) -> Deployment:
 def roll_back(*, actor: Actor, endpoint: Endpoint, to: Deployment | None = None, note: str = "") -> Deployment:
     """Run an earlier good release again, as a new deployment; the present one serves until that one is healthy."""
     actor.require("deployment.rollback", endpoint.project)
+    lock_endpoint(endpoint.pk)
     good = to or last_good(endpoint)
     if good is None or good.endpoint_id != endpoint.pk or good.live_at is None:
         raise StateConflict(_("There is no earlier release of this endpoint that ran well."))
     running = Deployment.objects.filter(release=good.release, is_wanted=True, phase=Deployment.Phase.RUNNING).first()
     if running:
         _route_all_to(running)
-    if running is None and good.release.state == Release.State.SUPERSEDED:
+    if running is None and _held(good.release).state == Release.State.SUPERSEDED:
         advance(good.release, Release.State.APPROVED)  # its approvals still stand; the database counts them
     deployment = running or start_release(actor=actor, release=good.release, cause="rollback", replicas=good.replicas)
     record(actor, "endpoint.rolled_back", endpoint, after={"release": good.release_id}, note=note)
@@ -115,6 +120,7 @@ def set_traffic(*, actor: Actor, endpoint: Endpoint, weights: Mapping[int, int])
     actor.require("deployment.start", endpoint.project)
     if sum(weights.values()) != 100 or any(not 0 <= weight <= 100 for weight in weights.values()):
         raise Invalid(_("The shares must be between 0 and 100 and sum to 100."))
+    lock_endpoint(endpoint.pk)
     rows = {d.pk: d for d in Deployment.objects.filter(endpoint=endpoint, pk__in=weights)}
     for pk in weights:
         if pk not in rows or rows[pk].phase not in {"running", "degraded"} or not rows[pk].is_wanted:
@@ -146,15 +152,6 @@ def _hand_over_share(deployment: Deployment) -> None:
         Route.objects.filter(pk=heir.pk).update(weight=heir.weight + share)
 
 
-def _lock(deployment: Deployment) -> None:
-    """Keep everybody else from the deployment until the transaction ends.
-
-    A deployment's row comes first, then its replicas and routes, then the audit log: whoever takes them in this order
-    never waits for somebody who waits for them.
-    """
-    Deployment.objects.select_for_update(no_key=True).get(pk=deployment.pk)
-
-
 def _begin_anew(deployment: Deployment) -> None:
     """Forget how its replicas fared, but not their secrets: some may run still, and are kept then."""
     deployment.replica_set.update(
@@ -172,10 +169,15 @@ def _begin_anew(deployment: Deployment) -> None:
 
 def _startable_build(release: Release) -> Build:
     """The build to run; raises when the release may not run, or no longer is what was approved."""
-    release.refresh_from_db()
-    if obstacle := obstacles.to_starting(release):
+    if obstacle := obstacles.to_starting(_held(release)):
         raise obstacle
     return release.builds.filter(state=Build.State.DONE).order_by("-id")[0]
+
+
+def _held(release: Release) -> Release:
+    """The release as it is now; nobody withdraws or closes it until the transaction ends."""
+    release.refresh_from_db(from_queryset=Release.objects.select_for_update(no_key=True))
+    return release
 
 
 def _want(actor: Actor, action: str, deployment: Deployment, *, note: str = "", **desired: Any) -> Deployment:

@@ -262,7 +262,7 @@ def expire_releases() -> int:
     stale = Release.objects.filter(expires_at__lt=Now(), state__in=["in_review", "approved"]).exclude(
         pk__in=Release.objects.filter(deployments__isnull=False).values("pk")
     )
-    rows = list(stale[:100])
+    rows = list(stale.select_for_update(no_key=True, skip_locked=True)[:100])  # who holds one is deciding on it
     for release in rows:
         before = release.state
         advance(release, Release.State.EXPIRED)

@@ -10,6 +10,7 @@ from typing import Any
 import boto3
 import pytest
 from botocore.exceptions import ClientError
+from django.db import connection
 from pytest_django import DjangoDbBlocker
 
 from apps.library.store import Store, open_store
@@ -35,6 +36,13 @@ def database(server: Cluster, django_db_blocker: DjangoDbBlocker, settings: Any,
     name = f"story_{next(_number)}"
     with django_db_blocker.unblock(), used_here(server.create_with_tables(name)):
         yield name
+
+
+def is_somebody_waiting() -> bool:
+    """Whether anybody on the server waits for a lock, asked from within a transaction or not."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT 1 FROM pg_locks WHERE NOT granted")
+        return cursor.fetchone() is not None
 
 
 @pytest.fixture
