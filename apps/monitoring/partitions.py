@@ -68,6 +68,8 @@ def _make(daily: Daily, days: Sequence[date]) -> int:
     if not set(days) - _days(daily):
         return 0
     with _locking() as cursor:
+        # Who writes waits before they have chosen a part: a row on its way into the rest would not fit there any more.
+        cursor.execute(f"LOCK TABLE ONLY {daily.table} IN SHARE ROW EXCLUSIVE MODE")
         cursor.execute(f"LOCK TABLE {daily.rest} IN ACCESS EXCLUSIVE MODE")  # and look again: others make them, too
         missing = sorted(set(days) - _days(daily))
         for day in missing:

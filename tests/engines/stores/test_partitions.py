@@ -1,8 +1,10 @@
 """Fine measurements by the day: where rows go, what is read, and that forgetting a day is dropping a table."""
 
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import psycopg2
 import pytest
@@ -16,7 +18,9 @@ from apps.monitoring.models import Sample, Window
 from apps.monitoring.rollup import forget, roll_up
 from tests.cast import Cast, gather
 from tests.engines.databases import Cluster, used_here
+from tests.engines.stores.conftest import is_somebody_waiting
 from tests.monitoring.traffic import serving, traffic, window
+from tests.promises.beds import wait_for
 
 NOON = datetime(2026, 5, 10, 12, tzinfo=UTC)
 FIRST = [f"monitoring_window_fine_202605{day}" for day in (10, 11, 12, 13)]
@@ -100,6 +104,33 @@ def test_making_days_gives_up_rather_than_stop_everybody(
         with pytest.raises(OperationalError, match="lock timeout"):
             partitions.make_ahead(NOON)
     assert partitions.make_ahead(NOON) == 8
+
+
+def test_what_is_measured_while_its_day_is_made_is_kept(people: Cast, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its way into the rest was open when the row set out, and closed when it arrived."""
+    deployment = serving(people, live_at=NOON)
+    row = window(deployment.endpoint, deployment, NOON, latencies_ms=[5])
+    make_day = partitions._make_day
+    late: list[Future[None]] = []
+    with ThreadPoolExecutor(1) as pool:
+
+        def overtaken(*args: Any) -> None:
+            if not late:
+                late.append(pool.submit(store, row))
+                wait_for(lambda: late[0].done() or is_somebody_waiting())
+            make_day(*args)
+
+        monkeypatch.setattr(partitions, "_make_day", overtaken)
+        assert partitions.make_ahead(NOON) == 8
+        late[0].result(10)
+    assert [rows_in("monitoring_window_fine_rest"), rows_in(FIRST[0])] == [0, 1]
+
+
+def store(row: Window) -> None:
+    try:
+        Window.objects.bulk_create([row], ignore_conflicts=True)
+    finally:
+        connection.close()
 
 
 def test_an_installation_keeps_its_measurements_when_its_tables_are_parted(
