@@ -46,6 +46,7 @@ def test_a_row_that_somebody_holds_is_passed_over(server: Cluster, database: str
         assert leases.find_due(Target, 5) == [free]
         assert leases.take(Target, held, seconds=60) is None
         assert time.monotonic() - begun < 2
+        other.rollback()  # a server may notice a closed connection late
     assert leases.find_due(Target, 5) == [held, free]
     assert leases.take(Target, held, seconds=60) is not None
 
