@@ -69,7 +69,7 @@ class Fate:
             return
         self.is_over = True
         os.write(self.notebook, f"{name}\n".encode())
-        os.kill(os.getpid(), self.blow)
+        signal.raise_signal(self.blow)  # not os.kill, which the interpreter would tell of as one more point
 
     def _struck(self) -> list[str]:
         return os.pread(self.notebook, 1 << 20, 0).decode().split("\n")
