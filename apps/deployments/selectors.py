@@ -15,6 +15,7 @@ from apps.core.actors import Actor
 from apps.core.errors import Missing
 from apps.deployments.models import Deployment, Replica, Route
 from apps.library.models import ModelVersion
+from apps.library.selectors import HEAVY
 from apps.releases.models import Build, Release
 from apps.targets.models import Endpoint, Target
 from apps.targets.selectors import endpoints
@@ -201,58 +202,62 @@ class EndpointRow:
 
 def endpoint_rows(actor: Actor, project: Project) -> list[EndpointRow]:
     """Every endpoint with its state and what serves there, unhealthy first; a constant number of queries."""
-    rows = list(endpoints(actor, project))
-    live_by, phases = _live_by_endpoint(project), _phases_by_endpoint(project)
-    made = [
-        EndpointRow(
-            row,
-            state_word(live_by.get(row.pk, []), phases.get(row.pk, [])),
-            live_by[row.pk][0] if row.pk in live_by else None,
-            live_by[row.pk][0].ready if row.pk in live_by else 0,  # type: ignore[attr-defined]
-        )
-        for row in rows
-    ]
+    made = [_endpoint_row(row) for row in with_known(endpoints(actor, project))]
     return sorted(made, key=lambda row: (UNHEALTHY_FIRST.index(row.state), row.endpoint.name))
 
 
 UNHEALTHY_FIRST = ["failed", "degraded", "starting", "running", "stopped", "empty"]
 
 
-def _live_by_endpoint(project: Project) -> dict[int, list[Deployment]]:
-    rows = Deployment.objects.filter(project=project, routes__weight__gt=0).select_related("release__version__model")
-    found: dict[int, list[Deployment]] = {}
-    for row in rows.annotate(ready=READY, weight=Max("routes__weight")).order_by("-weight", "-pk"):
-        found.setdefault(row.endpoint_id, []).append(row)
-    return found
+def _endpoint_row(row: Endpoint) -> EndpointRow:
+    top = next(iter(routed(row.known)), None)  # type: ignore[attr-defined]
+    return EndpointRow(row, state_word(row.known), top, top.ready if top else 0)  # type: ignore[attr-defined]
 
 
-def _phases_by_endpoint(project: Project) -> dict[int, list[tuple[str, bool]]]:
-    """Phase and wish of each endpoint's newest deployment and of those that are wanted, newest first."""
-    newest = Deployment.objects.filter(project=project).values("endpoint").annotate(newest=Max("pk")).values("newest")
-    rows = Deployment.objects.filter(project=project).filter(Q(is_wanted=True) | Q(pk__in=newest)).order_by("-pk")
-    found: dict[int, list[tuple[str, bool]]] = {}
-    for endpoint, phase, is_wanted in rows.values_list("endpoint", "phase", "is_wanted"):
-        found.setdefault(endpoint, []).append((phase, is_wanted))
-    return found
+def with_known(rows: QuerySet[Endpoint]) -> QuerySet[Endpoint]:
+    """The endpoints, each with its ``known`` deployments in a list: one query more, however many there are."""
+    return rows.prefetch_related(Prefetch("deployments", _known(), to_attr="known"))
 
 
-def state_word(routed: Sequence[Any], known: Sequence[tuple[str, bool]]) -> str:
-    """One word for an endpoint: what takes its traffic decides and, where nothing does, the newest deployment.
+def _known() -> QuerySet[Deployment]:
+    """Of every endpoint the deployments that are wanted or take traffic, and the newest; newest first.
 
-    ``routed`` deployments carry their number of ready replicas as ``ready``; ``known`` is phase and wish of those that
-    are wanted and of the newest, newest first.
+    Each with its number of ``ready`` replicas and its ``weight`` in the traffic (None without one).
     """
-    if routed:
-        ready = sum(one.ready for one in routed)
+    newest = Deployment.objects.filter(endpoint=OuterRef("endpoint")).order_by("-pk").values("pk")[:1]
+    rows = Deployment.objects.filter(Q(is_wanted=True) | Q(routes__weight__gt=0) | Q(pk=Subquery(newest)))
+    return (
+        rows.select_related("release__version__model")
+        .defer(*(f"release__version__{name}" for name in HEAVY))
+        .annotate(ready=READY, weight=Max("routes__weight", filter=Q(routes__weight__gt=0)))
+        .order_by("-pk")
+    )
+
+
+def routed(known: Iterable[Any]) -> list[Any]:
+    """Those of an endpoint's known deployments that take its traffic, the largest share first."""
+    return sorted((one for one in known if one.weight), key=lambda one: (-one.weight, -one.pk))
+
+
+def state_word(known: Sequence[Any]) -> str:
+    """One word for an endpoint: what takes its traffic decides and, where nothing does, the newest deployment."""
+    if taking := routed(known):
+        ready = sum(one.ready for one in taking)
         if not ready:
             return "failed"
-        is_whole = ready >= sum(one.replicas for one in routed) and all(one.phase == "running" for one in routed)
+        is_whole = ready >= sum(one.replicas for one in taking) and all(one.phase == "running" for one in taking)
         return "running" if is_whole else "degraded"
-    if any(is_wanted for _phase, is_wanted in known):
+    if any(one.is_wanted for one in known):
         return "starting"
     if not known:
         return "empty"
-    return "failed" if known[0][0] == "failed" else "stopped"
+    return "failed" if known[0].phase == "failed" else "stopped"
+
+
+def serving_endpoints(actor: Actor, project: Project) -> QuerySet[Endpoint]:
+    """The project's endpoints with their ``known`` deployments and the replicas of those: two queries more."""
+    shown = Replica.objects.defer("log", "sealed")
+    return with_known(endpoints(actor, project)).prefetch_related(Prefetch("known__replica_set", shown))
 
 
 def logs(deployment: Deployment) -> dict[str, list[str]]:
@@ -263,9 +268,7 @@ def logs(deployment: Deployment) -> dict[str, list[str]]:
 
 def endpoint_state(endpoint: Endpoint) -> str:
     """The word for one endpoint, as in the list of all."""
-    rows = Deployment.objects.filter(endpoint=endpoint)
-    known = list(rows.order_by("-pk").values_list("phase", "is_wanted")[:50])
-    return state_word(list(rows.filter(routes__weight__gt=0).annotate(ready=READY)), known)
+    return state_word(list(_known().filter(endpoint=endpoint)))
 
 
 def _good(endpoint: Endpoint) -> QuerySet[Deployment]:

@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from statistics import median
 
-from django.db.models import Count, Min, OuterRef, Prefetch, Q, Subquery
+from django.db.models import Min
 from django.utils import timezone
 
 from apps.accounts.models import Project
 from apps.core.actors import Actor
-from apps.deployments.models import Deployment, Replica, Route
-from apps.deployments.selectors import state_word
+from apps.deployments.models import Deployment
+from apps.deployments.selectors import routed, state_word, with_known
 from apps.library.models import ModelVersion
 from apps.monitoring import sparklines
 from apps.monitoring.first_steps import FirstSteps, first_steps
@@ -108,7 +108,7 @@ def overview(actor: Actor, project: Project, now: datetime | None = None) -> Ove
 
 def cards(project: Project, alerts: Iterable[Alert], now: datetime) -> list[Card]:
     """Every endpoint of the project, unhealthy first."""
-    endpoints = list(_endpoints(project))
+    endpoints = list(with_known(Endpoint.objects.filter(project=project).select_related("environment")))
     span = last(CARD_SECONDS, now, step=CARD_STEP)
     tracks = read_tracks([endpoint.pk for endpoint in endpoints], span)
     firing: dict[int, int] = {}
@@ -146,35 +146,16 @@ def figures(project: Project, found: Sequence[Card], now: datetime) -> Figures:
     )
 
 
-def _endpoints(project: Project) -> Iterable[Endpoint]:
-    """The endpoints with their routes, and of their deployments those that are wanted and the newest."""
-    running = Count("replica_set", filter=Q(replica_set__state=Replica.State.RUNNING))
-    newest = Deployment.objects.filter(endpoint=OuterRef("endpoint")).order_by("-pk").values("pk")[:1]
-    deployments = (
-        Deployment.objects.filter(Q(is_wanted=True) | Q(pk=Subquery(newest)))
-        .select_related("release__version__model")
-        .annotate(ready=running)
-    )
-    return (
-        Endpoint.objects.filter(project=project)
-        .select_related("environment")
-        .prefetch_related(Prefetch("routes", Route.objects.filter(weight__gt=0)), Prefetch("deployments", deployments))
-    )
-
-
 def _card(endpoint: Endpoint, track: Track, alerts: int) -> Card:
-    deployments = sorted(endpoint.deployments.all(), key=lambda one: -one.pk)
-    weights = {route.deployment_id: route.weight for route in endpoint.routes.all()}
-    routed = sorted((one for one in deployments if one.pk in weights), key=lambda one: -weights[one.pk])
-    newest = deployments[0] if deployments else None
-    ready, wanted = sum(one.ready for one in routed), sum(one.replicas for one in routed)  # type: ignore[attr-defined]
+    known: list[Deployment] = endpoint.known  # type: ignore[attr-defined]
+    taking = routed(known)
     recent = [point for point in track.points[-6:] if point]
     return Card(
         endpoint=endpoint,
-        state=state_word(routed, [(one.phase, one.is_wanted) for one in deployments]),
-        ready=ready,
-        wanted=wanted,
-        deployment=routed[0] if routed else newest,
+        state=state_word(known),
+        ready=sum(one.ready for one in taking),
+        wanted=sum(one.replicas for one in taking),
+        deployment=next(iter(taking or known), None),
         rps=sum(point.rps for point in recent) / 6,
         p99=track.whole.percentiles(99)[0],
         error_share=track.whole.error_share,
