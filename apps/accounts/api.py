@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import django_filters
 from django.db.models import QuerySet
 from django.utils.translation import gettext as _
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter, extend_schema, extend_schema_view
@@ -15,6 +16,7 @@ from apps.accounts.models import ApiKey, Membership, Project
 from apps.accounts.roles import ROLES
 from apps.accounts.services.keys import DEFAULT_DAYS, MAX_DAYS, MAX_NETWORKS, MAX_OVERLAP_HOURS, OVERLAP_HOURS
 from apps.core.errors import Missing
+from apps.core.filters import Ordering
 from apps.core.idempotency import IdempotentMixin
 from apps.core.web import ApiRequest
 
@@ -114,6 +116,25 @@ class RotationSerializer(serializers.Serializer[Any]):
     overlap_hours = serializers.IntegerField(default=OVERLAP_HOURS, min_value=0, max_value=MAX_OVERLAP_HOURS)
 
 
+class MemberFilter(django_filters.FilterSet):
+    role = django_filters.ChoiceFilter(choices=list(ROLES.items()))
+    ordering = Ordering({"user__name": "name", "user__email": "email", "role": "role", "created_at": "created"})
+
+    class Meta:
+        model = Membership
+        fields = ()
+
+
+class KeyFilter(django_filters.FilterSet):
+    project = django_filters.CharFilter("project__slug")
+    created_by = django_filters.CharFilter("created_by__email", "iexact", help_text="By the e-mail address.")
+    ordering = Ordering({"name": "name", "created_at": "created", "expires_at": "expires"})
+
+    class Meta:
+        model = ApiKey
+        fields = ()
+
+
 class Projects(IdempotentMixin, generics.ListCreateAPIView[Project]):
     """The projects that you can see. Making one is for administrators of the installation."""
 
@@ -154,6 +175,7 @@ class Members(IdempotentMixin, generics.ListAPIView[Membership]):
     request: ApiRequest
 
     serializer_class = MemberSerializer
+    filterset_class = MemberFilter
     shown_once = ("invitation",)
 
     def get_queryset(self) -> QuerySet[Membership]:
@@ -194,19 +216,19 @@ class Members(IdempotentMixin, generics.ListAPIView[Membership]):
         return Response(status=status.HTTP_204_NO_CONTENT)
 
 
-@extend_schema_view(get=extend_schema(parameters=[OpenApiParameter("project", str)]))
 class Keys(IdempotentMixin, generics.ListAPIView[ApiKey]):
     """Keys of the projects whose keys you manage. A new key's text is in the answer to the POST, and nowhere else."""
 
     request: ApiRequest
 
     serializer_class = KeySerializer
+    filterset_class = KeyFilter
     shown_once = ("key",)
 
     def get_queryset(self) -> QuerySet[ApiKey]:
         if getattr(self, "swagger_fake_view", False):
             return ApiKey.objects.none()
-        return selectors.managed_keys(self.request.actor, self.request.query_params.get("project", ""))
+        return selectors.managed_keys(self.request.actor)
 
     @extend_schema(
         request=KeySerializer,

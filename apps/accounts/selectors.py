@@ -42,7 +42,7 @@ def members(actor: Actor, project: Project) -> QuerySet[Membership]:
         Membership.objects.visible_to(actor)
         .filter(project=project)
         .select_related("user", "project")
-        .order_by("user__name")
+        .order_by("user__name", "pk")
     )
 
 
@@ -77,9 +77,10 @@ def get_key(actor: Actor, project: Project, key_id: str) -> ApiKey:
     return found
 
 
-def managed_keys(actor: Actor, project: str = "") -> QuerySet[ApiKey]:
-    """Keys of all projects whose keys the actor manages, or of one of them."""
+def managed_keys(actor: Actor) -> QuerySet[ApiKey]:
+    """Keys of all projects whose keys the actor manages."""
     rows = ApiKey.objects.visible_to(actor).select_related("created_by", "project", "replaced_by")
+    rows = rows.order_by("-created_at", "-pk")
     if not actor.may("key.manage"):
         rows = rows.filter(project__in=[pk for pk in actor.grants if actor.may("key.manage", pk)])
-    return rows.filter(project__slug=project) if project else rows
+    return rows

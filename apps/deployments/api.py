@@ -1,24 +1,26 @@
-"""The API of deployments, and of what an endpoint serves now: traffic and rolling back."""
+"""The API of deployments, and of endpoints with what they serve now: traffic and rolling back."""
 
 from typing import Any
 
 import django_filters
 from django.conf import settings
 from django.db.models import QuerySet
-from drf_spectacular.utils import OpenApiExample, extend_schema
+from drf_spectacular.utils import OpenApiExample, extend_schema, extend_schema_field
 from rest_framework import generics, serializers, status
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from apps.accounts.selectors import get_project
+from apps.core.filters import Ordering
 from apps.core.idempotency import IdempotentMixin
 from apps.core.messages import say
 from apps.core.web import ApiRequest
 from apps.deployments import selectors, services
-from apps.deployments.models import Deployment, Replica, Route, Step
+from apps.deployments.models import Deployment, Replica, Step
 from apps.releases.selectors import get_release
 from apps.targets.models import Endpoint
-from apps.targets.selectors import get_endpoint
+from apps.targets.selectors import get_endpoint, get_environment
+from apps.targets.services import create_endpoint
 
 
 class ReplicaSerializer(serializers.ModelSerializer[Replica]):
@@ -96,19 +98,22 @@ class StepSerializer(serializers.ModelSerializer[Step]):
         return (step.finished_at - step.started_at).total_seconds() if step.finished_at else None
 
 
-class RouteSerializer(serializers.ModelSerializer[Route]):
-    deployment = serializers.IntegerField(source="deployment_id")
-    release = serializers.IntegerField(source="deployment.release_id")
-    model = serializers.CharField(source="deployment.release.version.model.name")
-    version = serializers.IntegerField(source="deployment.release.version.number")
+class RouteSerializer(serializers.ModelSerializer[Deployment]):
+    """What takes traffic, and how many percent of it."""
+
+    deployment = serializers.IntegerField(source="pk")
+    release = serializers.IntegerField(source="release_id")
+    model = serializers.CharField(source="release.version.model.name")
+    version = serializers.IntegerField(source="release.version.number")
+    weight = serializers.IntegerField()
 
     class Meta:
-        model = Route
+        model = Deployment
         fields = ("deployment", "release", "model", "version", "weight")
 
 
-class EndpointStateSerializer(serializers.ModelSerializer[Endpoint]):
-    """An endpoint with what it serves now."""
+class EndpointSerializer(serializers.ModelSerializer[Endpoint]):
+    """An address at the gateway, with what it serves now."""
 
     environment = serializers.CharField(source="environment.name")
     state = serializers.SerializerMethodField()
@@ -118,21 +123,35 @@ class EndpointStateSerializer(serializers.ModelSerializer[Endpoint]):
 
     class Meta:
         model = Endpoint
-        fields = ("name", "environment", "description", "state", "url", "routes", "replicas", "created_at")
+        fields = (
+            "name",
+            "environment",
+            "description",
+            "max_body_bytes",
+            "timeout_seconds",
+            "is_idempotent",
+            "state",
+            "url",
+            "routes",
+            "replicas",
+            "created_at",
+        )
+        read_only_fields = ("created_at",)
 
+    @extend_schema_field(serializers.ChoiceField(selectors.UNHEALTHY_FIRST))
     def get_state(self, endpoint: Endpoint) -> str:
-        return selectors.endpoint_state(endpoint)
+        return selectors.state_word(_known(endpoint))
 
     def get_url(self, endpoint: Endpoint) -> str:
         return f"{settings.SLIPWAY_GATEWAY_URL}/{endpoint.project.slug}/{endpoint.name}"
 
-    @extend_schema(responses=RouteSerializer(many=True))
+    @extend_schema_field(RouteSerializer(many=True))
     def get_routes(self, endpoint: Endpoint) -> Any:
-        return RouteSerializer(selectors.routes(endpoint), many=True).data
+        return RouteSerializer(selectors.routed(_known(endpoint)), many=True).data
 
-    @extend_schema(responses=ReplicaSerializer(many=True))
+    @extend_schema_field(ReplicaSerializer(many=True))
     def get_replicas(self, endpoint: Endpoint) -> Any:
-        rows = Replica.objects.filter(deployment__endpoint=endpoint, deployment__is_wanted=True)
+        rows = [replica for one in _known(endpoint) if one.is_wanted for replica in one.replica_set.all()]
         return ReplicaSerializer(rows, many=True).data
 
 
@@ -155,10 +174,23 @@ class RollbackSerializer(serializers.Serializer[Any]):
 
 class DeploymentFilter(django_filters.FilterSet):
     endpoint = django_filters.CharFilter("endpoint__name")
+    release = django_filters.NumberFilter("release")
+    model = django_filters.CharFilter("release__version__model__name")
+    target = django_filters.CharFilter("target__name")
+    ordering = Ordering({"created_at": "created", "endpoint__name": "endpoint", "phase": "phase"})
 
     class Meta:
         model = Deployment
         fields = ("phase", "is_wanted")
+
+
+class EndpointFilter(django_filters.FilterSet):
+    environment = django_filters.CharFilter("environment__name")
+    ordering = Ordering({"name": "name", "environment__name": "environment", "created_at": "created"})
+
+    class Meta:
+        model = Endpoint
+        fields = ()
 
 
 class DeploymentList(IdempotentMixin, generics.ListAPIView[Deployment]):
@@ -237,14 +269,43 @@ class DeploymentLogs(APIView):
         return Response(selectors.logs(deployment))
 
 
+class EndpointList(IdempotentMixin, generics.ListAPIView[Endpoint]):
+    """The project's addresses at the gateway, with what each serves now; make one by POST."""
+
+    request: ApiRequest
+
+    serializer_class = EndpointSerializer
+    filterset_class = EndpointFilter
+    queryset = Endpoint.objects.none()
+
+    def get_queryset(self) -> QuerySet[Endpoint]:
+        actor = self.request.actor
+        return selectors.serving_endpoints(actor, get_project(actor, self.kwargs["project"], "endpoint.view"))
+
+    @extend_schema(
+        request=EndpointSerializer,
+        responses={201: EndpointSerializer},
+        examples=[OpenApiExample("Digits", {"name": "digits", "environment": "production"}, request_only=True)],
+    )
+    def post(self, request: ApiRequest, project: str) -> Response:
+        room = get_project(request.actor, project)
+        wish = EndpointSerializer(data=request.data)
+        wish.is_valid(raise_exception=True)
+        fields = dict(wish.validated_data)
+        environment = get_environment(request.actor, room, fields.pop("environment")["name"])
+        made = create_endpoint(actor=request.actor, project=room, environment=environment, **fields)
+        serving = selectors.get_serving(request.actor, room, made.name)
+        return Response(EndpointSerializer(serving).data, status=status.HTTP_201_CREATED)
+
+
 class EndpointDetail(generics.RetrieveAPIView[Endpoint]):
     """An endpoint, what it serves and with how many replicas."""
 
-    serializer_class = EndpointStateSerializer
+    serializer_class = EndpointSerializer
     queryset = Endpoint.objects.none()
 
     def get_object(self) -> Endpoint:
-        return _endpoint(self.request, self.kwargs)  # type: ignore[arg-type]
+        return _serving(self.request, self.kwargs)  # type: ignore[arg-type]
 
 
 class EndpointTraffic(IdempotentMixin, APIView):
@@ -261,7 +322,8 @@ class EndpointTraffic(IdempotentMixin, APIView):
         weights = {int(pk): weight for pk, weight in wish.validated_data["weights"].items() if pk.isdigit()}
         endpoint = _endpoint(request, where)
         services.set_traffic(actor=request.actor, endpoint=endpoint, weights=weights)
-        return Response(RouteSerializer(selectors.routes(endpoint), many=True).data)
+        taking = selectors.routed(_known(_serving(request, where)))
+        return Response(RouteSerializer(taking, many=True).data)
 
 
 class EndpointRollback(IdempotentMixin, APIView):
@@ -286,6 +348,15 @@ def _deployment(request: ApiRequest, where: dict[str, Any]) -> Deployment:
 def _endpoint(request: ApiRequest, where: dict[str, Any]) -> Endpoint:
     project = get_project(request.actor, where["project"], "endpoint.view")
     return get_endpoint(request.actor, project, where["endpoint"])
+
+
+def _serving(request: ApiRequest, where: dict[str, Any]) -> Endpoint:
+    project = get_project(request.actor, where["project"], "endpoint.view")
+    return selectors.get_serving(request.actor, project, where["endpoint"])
+
+
+def _known(endpoint: Endpoint) -> list[Deployment]:
+    return endpoint.known  # type: ignore[attr-defined, no-any-return]
 
 
 def _answer(request: ApiRequest, deployment: Deployment, code: int) -> Response:

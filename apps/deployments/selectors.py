@@ -18,7 +18,7 @@ from apps.library.models import ModelVersion
 from apps.library.selectors import HEAVY
 from apps.releases.models import Build, Release
 from apps.targets.models import Endpoint, Target
-from apps.targets.selectors import endpoints
+from apps.targets.selectors import endpoints, get_endpoint
 
 READY = Count("replica_set", filter=Q(replica_set__state="running"), distinct=True)
 SAMPLES_STAY = timedelta(seconds=45)  # one is taken every ten seconds
@@ -254,10 +254,15 @@ def state_word(known: Sequence[Any]) -> str:
     return "failed" if known[0].phase == "failed" else "stopped"
 
 
+def get_serving(actor: Actor, project: Project, name: str) -> Endpoint:
+    """One endpoint as ``serving_endpoints`` lists it."""
+    return serving_endpoints(actor, project).get(pk=get_endpoint(actor, project, name).pk)
+
+
 def serving_endpoints(actor: Actor, project: Project) -> QuerySet[Endpoint]:
     """The project's endpoints with their ``known`` deployments and the replicas of those: two queries more."""
-    shown = Replica.objects.defer("log", "sealed")
-    return with_known(endpoints(actor, project)).prefetch_related(Prefetch("known__replica_set", shown))
+    known = _known().prefetch_related(Prefetch("replica_set", Replica.objects.defer("log", "sealed")))
+    return endpoints(actor, project).prefetch_related(Prefetch("deployments", known, to_attr="known"))
 
 
 def logs(deployment: Deployment) -> dict[str, list[str]]:

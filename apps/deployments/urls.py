@@ -37,6 +37,7 @@ api: list[URLPattern] = [  # under /api/v1/
     path(f"{_deployment}scale/", calls.DeploymentScale.as_view(), name="scale"),
     path(f"{_deployment}logs/", calls.DeploymentLogs.as_view(), name="logs"),
     path(f"{_deployment}timeline/", calls.DeploymentTimeline.as_view(), name="timeline"),
+    path("projects/<slug:project>/endpoints/", calls.EndpointList.as_view(), name="endpoints"),
     path(_endpoint, calls.EndpointDetail.as_view(), name="endpoint"),
     path(f"{_endpoint}traffic/", calls.EndpointTraffic.as_view(), name="traffic"),
     path(f"{_endpoint}rollback/", calls.EndpointRollback.as_view(), name="rollback"),

@@ -15,6 +15,7 @@ from rest_framework.views import APIView
 from apps.accounts.models import Project
 from apps.accounts.selectors import get_project
 from apps.core.errors import Invalid
+from apps.core.filters import Ordering
 from apps.core.idempotency import IdempotentMixin
 from apps.core.web import ApiRequest
 from apps.monitoring import selectors, services, spans
@@ -120,6 +121,8 @@ class RuleDetail(IdempotentMixin, generics.RetrieveAPIView[AlertRule]):
 class AlertFilter(django_filters.FilterSet):
     endpoint = django_filters.CharFilter("rule__endpoint__name")
     severity = django_filters.CharFilter("rule__severity")
+    rule = django_filters.CharFilter("rule__name")
+    ordering = Ordering({"since": "since", "state": "state", "rule__endpoint__name": "endpoint", "rule__name": "rule"})
 
     class Meta:
         model = Alert

@@ -11,6 +11,7 @@ from rest_framework.views import APIView
 
 from apps.accounts.models import Project
 from apps.accounts.selectors import get_project
+from apps.core.filters import Ordering
 from apps.core.idempotency import IdempotentMixin
 from apps.core.messages import say
 from apps.core.web import ApiRequest
@@ -126,6 +127,10 @@ class NoteSerializer(serializers.Serializer[Any]):
 class ReleaseFilter(django_filters.FilterSet):
     endpoint = django_filters.CharFilter("endpoint__name")
     model = django_filters.CharFilter("version__model__name")
+    version = django_filters.NumberFilter("version__number")
+    environment = django_filters.CharFilter("endpoint__environment__name")
+    target = django_filters.CharFilter("target__name")
+    ordering = Ordering({"created_at": "created", "endpoint__name": "endpoint", "state": "state"})
 
     class Meta:
         model = Release

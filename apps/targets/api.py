@@ -1,7 +1,8 @@
-"""The API of targets, environments and endpoints."""
+"""The API of targets and environments."""
 
 from typing import Any
 
+import django_filters
 from django.db.models import QuerySet
 from django.utils.translation import gettext as _
 from drf_spectacular.utils import OpenApiExample, extend_schema
@@ -12,10 +13,11 @@ from rest_framework.views import APIView
 
 from apps.accounts.selectors import get_project
 from apps.core.errors import Missing
+from apps.core.filters import Ordering
 from apps.core.idempotency import IdempotentMixin
 from apps.core.web import ApiRequest
 from apps.targets import selectors, services
-from apps.targets.models import Endpoint, Environment, Target
+from apps.targets.models import Environment, Target
 
 
 class TargetSerializer(serializers.ModelSerializer[Target]):
@@ -64,21 +66,12 @@ class EnvironmentSerializer(serializers.ModelSerializer[Environment]):
         fields = ("name", "description", "approvals_required", "starts_by_itself", "approval_days", "target")
 
 
-class EndpointSerializer(serializers.ModelSerializer[Endpoint]):
-    environment = serializers.CharField(source="environment.name")
+class TargetFilter(django_filters.FilterSet):
+    ordering = Ordering({"name": "name", "kind": "kind"})
 
     class Meta:
-        model = Endpoint
-        fields = (
-            "name",
-            "environment",
-            "description",
-            "max_body_bytes",
-            "timeout_seconds",
-            "is_idempotent",
-            "created_at",
-        )
-        read_only_fields = ("created_at",)
+        model = Target
+        fields = ("kind", "is_enabled", "is_reachable")
 
 
 class TargetList(IdempotentMixin, generics.ListCreateAPIView[Target]):
@@ -87,6 +80,7 @@ class TargetList(IdempotentMixin, generics.ListCreateAPIView[Target]):
     request: ApiRequest
 
     serializer_class = TargetSerializer
+    filterset_class = TargetFilter
 
     def get_queryset(self) -> QuerySet[Target]:
         return selectors.targets()
@@ -200,28 +194,3 @@ class EnvironmentDetail(IdempotentMixin, generics.RetrieveUpdateAPIView[Environm
             changes["target_id"] = target.pk
         services.edit_environment(actor=self.request.actor, environment=self.get_object(), **changes)
         serializer.instance = self.get_object()
-
-
-class EndpointList(IdempotentMixin, generics.ListCreateAPIView[Endpoint]):
-    """The project's addresses at the gateway. What each serves stands in its own page of the API."""
-
-    request: ApiRequest
-
-    serializer_class = EndpointSerializer
-    queryset = Endpoint.objects.none()
-
-    def get_queryset(self) -> QuerySet[Endpoint]:
-        actor = self.request.actor
-        return selectors.endpoints(actor, get_project(actor, self.kwargs["project"], "endpoint.view"))
-
-    @extend_schema(
-        examples=[OpenApiExample("Digits", {"name": "digits", "environment": "production"}, request_only=True)]
-    )
-    def post(self, request: Request, *args: Any, **kwargs: Any) -> Response:
-        return super().post(request, *args, **kwargs)
-
-    def perform_create(self, serializer: serializers.BaseSerializer[Endpoint]) -> None:
-        actor, fields = self.request.actor, dict(serializer.validated_data)
-        project = get_project(actor, self.kwargs["project"])
-        environment = selectors.get_environment(actor, project, fields.pop("environment")["name"])
-        serializer.instance = services.create_endpoint(actor=actor, project=project, environment=environment, **fields)

@@ -36,5 +36,4 @@ api: list[URLPattern] = [  # under /api/v1/
     ],
     path("projects/<slug:project>/environments/", calls.EnvironmentList.as_view(), name="environments"),
     path("projects/<slug:project>/environments/<slug:name>/", calls.EnvironmentDetail.as_view(), name="environment"),
-    path("projects/<slug:project>/endpoints/", calls.EndpointList.as_view(), name="endpoints"),
 ]

@@ -114,8 +114,8 @@ def test_the_overview_puts_the_unhealthy_endpoint_first(page: Page, cast: Cast, 
 
 
 QUERIES = {
-    ("overview", ""): 22,
-    ("endpoint_figures", ""): 9,
+    ("overview", ""): 21,
+    ("endpoint_figures", ""): 8,
     ("monitoring", ""): 7,
     ("monitoring", "?by=release&compare=day"): 10,
     ("monitoring", "?by=replica"): 7,
