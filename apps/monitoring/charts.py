@@ -112,7 +112,7 @@ def figure(
 
 
 def _range_of_time(span: Span, *, is_drawn: bool) -> Figure:
-    """The whole span, the same in every chart. Plotly forgets a zoom when a given range moves, so it finds it itself."""
+    """The whole span, alike in every chart. Plotly forgets a zoom when a given range moves, so it finds it itself."""
     ends = [moment(span.start), moment(span.end)]
     if not is_drawn:
         return {"range": ends}
