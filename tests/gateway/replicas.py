@@ -43,11 +43,15 @@ class StandIn:
     asked: list[Asked] = field(default_factory=list)
     strange: list[bytes] = field(default_factory=list)
     open: set[asyncio.StreamWriter] = field(default_factory=set)
+    is_killed: bool = False
 
     def as_replica(self, name: str = "") -> Replica:
         return Replica(name or f"replica-{self.port}", "127.0.0.1", self.port, self.secret)
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if self.is_killed:  # before it got here: connected is sooner than served
+            writer.transport.abort()
+            return
         self.open.add(writer)
         with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
             while asked := await self._read_head(reader):
@@ -191,6 +195,7 @@ class Stage:
         """Stop listening and reset every connection at once, like a process that was killed."""
 
         async def stop() -> None:
+            stand_in.is_killed = True
             self._servers.pop(stand_in.port).close()
             for writer in list(stand_in.open):
                 writer.transport.abort()
