@@ -4,11 +4,17 @@ The switch is not on the machine's own side, because a Docker engine there lets 
 """
 
 import contextlib
+import ctypes
 import ipaddress
+import os
+import socket
 import subprocess
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from pathlib import Path
 
+_NETWORK = 0x40000000  # CLONE_NEWNET
 LANS = [f"10.231.{number}" for number in range(1, 250)]
 
 
@@ -44,6 +50,18 @@ class Lan:
 
     def mend(self, namespace: str) -> None:
         _ip("-n", self.switch, "link", "set", self._port_of(namespace), "up")
+
+    def listen(self, namespace: str) -> socket.socket:
+        """A listener on some port of that machine, for this process to answer: a socket stays where it was made."""
+        with ThreadPoolExecutor(1) as thread:
+            return thread.submit(_listen_in, namespace).result()
+
+    def block(self, namespace: str, port: int, how: str) -> None:
+        """Let its firewall REJECT what comes to that port, as if nothing listened, or DROP it without a word."""
+        _filter(namespace, "--insert", port, how)
+
+    def unblock(self, namespace: str, port: int, how: str) -> None:
+        _filter(namespace, "--delete", port, how)
 
     @property
     def switch(self) -> str:
@@ -99,3 +117,19 @@ def _claim() -> Lan:
 
 def _ip(*words: str) -> None:
     subprocess.run(["ip", *words], check=True, capture_output=True, timeout=20)
+
+
+def _filter(namespace: str, verb: str, port: int, how: str) -> None:
+    answer = ["--reject-with", "tcp-reset"] if how == "REJECT" else []
+    rule = ["INPUT", "--protocol", "tcp", "--dport", str(port), "--jump", how, *answer]
+    inside = ["nsenter", f"--net=/var/run/netns/{namespace}", "iptables", "--wait", verb, *rule]
+    subprocess.run(inside, check=True, capture_output=True, timeout=20)
+
+
+def _listen_in(namespace: str) -> socket.socket:
+    """For a thread that ends after it: it stays in that namespace."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    with Path("/var/run/netns", namespace).open() as place:
+        if libc.setns(place.fileno(), _NETWORK):
+            raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()), namespace)
+    return socket.create_server(("", 0))

@@ -7,6 +7,7 @@
 ``storm``     wishes, kills and pauses all at once
 ``verdicts``  what must hold when it is over: nothing lost, nothing left over, nothing routed to what is not there
 ``callers``   callers who try again only where they were refused, and count what became of every call
+``fleet``     endpoints on real Docker hosts, and workers that look after them
 ``production``, ``scene``  the real processes on real servers, and people on them
 
 How much is broken follows ``SLIPWAY_FAULT_ROUNDS``: a little by default, 200 where there is time for everything.

@@ -10,8 +10,8 @@ import pytest
 from playwright.sync_api import Browser, expect, sync_playwright
 
 from tests.engines import require
+from tests.fault_proxy import FaultProxy, before_port
 from tests.journeys import deadlines, stack, steps
-from tests.journeys.fault_proxy import FaultProxy, between
 from tests.journeys.model_files import write_files
 from tests.journeys.stack import Stack
 from tests.journeys.visitors import OPTIONS, Visitor
@@ -162,7 +162,7 @@ def request_body(files: Path) -> dict[str, Any]:
 
 @pytest.fixture
 def proxy(slipway: Stack) -> Iterator[FaultProxy]:
-    with between(urlsplit(slipway.web).port or 80) as running:
+    with before_port(urlsplit(slipway.web).port or 80) as running:
         yield running
 
 

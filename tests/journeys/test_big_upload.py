@@ -13,8 +13,8 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.controlplane.running import wait_until
+from tests.fault_proxy import FaultProxy
 from tests.journeys import steps
-from tests.journeys.fault_proxy import FaultProxy
 from tests.journeys.stack import Stack
 from tests.journeys.visitors import Visitor
 

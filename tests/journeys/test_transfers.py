@@ -8,8 +8,8 @@ import pytest
 from playwright.sync_api import Locator, Route, expect
 
 from tests.controlplane.running import wait_until
+from tests.fault_proxy import FaultProxy
 from tests.journeys import deadlines, steps
-from tests.journeys.fault_proxy import FaultProxy
 from tests.journeys.stack import Stack
 from tests.journeys.test_big_upload import wait_for_bytes
 from tests.journeys.visitors import Visitor

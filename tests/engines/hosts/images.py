@@ -1,5 +1,6 @@
 """A small image for tests of drivers: Python out of the base image, and a server that misbehaves on request."""
 
+import functools
 import io
 import re
 import tarfile
@@ -20,10 +21,13 @@ _KEPT = re.compile(
 _LEFT_OUT = ("__pycache__", "/config-3.11", "/lib2to3", "/idlelib", "/ensurepip")
 
 
-def push_small_image(registry: Registry, model: str = "small", note: str = "") -> str:
-    """Make the image and put it into the registry; its location, by digest. Another ``note`` gives another digest."""
+def push_small_image(registry: Registry, model: str = "small", note: str = "", subject: str = "") -> str:
+    """Make the image and put it into the registry; its location, by digest. Another ``note`` gives another digest.
+
+    What runs of it proves to be of that ``subject``.
+    """
     layer = blob_of(_layer())
-    config = blob_of(canonical(_config(layer, note)))
+    config = blob_of(canonical(_config(layer, note, subject)))
     repository = f"{registry.prefix}/{model}"
     with RegistryClient(registry.access) as client:
         for blob in (layer, config):
@@ -32,7 +36,7 @@ def push_small_image(registry: Registry, model: str = "small", note: str = "") -
     return f"{registry.address}/{repository}@{digest}"
 
 
-def _config(layer: Blob, note: str) -> dict[str, Any]:
+def _config(layer: Blob, note: str, subject: str) -> dict[str, Any]:
     return {
         "architecture": "amd64",
         "os": "linux",
@@ -40,7 +44,7 @@ def _config(layer: Blob, note: str) -> dict[str, Any]:
             "User": "10001:10001",
             "Entrypoint": ["/opt/environment/bin/python", "-I", "-S", "/opt/server.py"],
             "Labels": {"slipway.runtime": "tests", "note": note},
-            "Env": ["PATH=/usr/bin:/bin"],
+            "Env": ["PATH=/usr/bin:/bin", *([f"SUBJECT={subject}"] if subject else [])],
         },
         "rootfs": {"type": "layers", "diff_ids": [layer.digest]},
     }
@@ -55,6 +59,7 @@ def _manifest(config: Blob, layer: Blob) -> dict[str, Any]:
     }
 
 
+@functools.cache
 def _layer() -> bytes:
     packed = io.BytesIO()
     with tarfile.open(base_tar()) as base, tarfile.open(fileobj=packed, mode="w") as layer:

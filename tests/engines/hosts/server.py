@@ -2,6 +2,7 @@
 accident. Standard library only.
 
 GET /v2/health/live, /v2/health/ready, /slipway/identity?nonce=…  as the real one answers them
+POST anything   {}, as the answer of a model
 GET /seen      who it is and what it can reach, as JSON
 GET /crash?code=3, /eat (memory, until it is stopped), /log?line=…
 """
@@ -38,6 +39,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.answer(200, {"proof": proof})
         else:
             self.misbehave(parts.path, query)
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        self.answer(200 if self.headers.get("X-Slipway-Secret", "").encode() == SECRET else 401, {})
 
     def misbehave(self, path: str, query: dict) -> None:
         self.answer(200, seen(query) if path == "/seen" else {})
