@@ -150,8 +150,16 @@ def _look_inside(
         return {}, error
     with contextlib.suppress(Refused, ValueError):
         remove_left(engine)
-        return _run(engine, _describe(found, has_gpu_runtime)) if found else {}, None
+        return _see(engine, found, has_gpu_runtime=has_gpu_runtime) if found else {}, None
     return {}, None
+
+
+def _see(engine: Engine, image: str, *, has_gpu_runtime: bool) -> Json:
+    """With its GPUs; a machine that is said to have some and hands out none shows the rest all the same."""
+    if has_gpu_runtime:
+        with contextlib.suppress(Refused):
+            return _run(engine, _describe(image, with_gpus=True))
+    return _run(engine, _describe(image, with_gpus=False))
 
 
 def remove_left(engine: Engine) -> None:
@@ -173,8 +181,8 @@ def _run(engine: Engine, description: Json) -> Json:
         remove(engine, container)
 
 
-def _describe(image: str, has_gpu_runtime: bool) -> Json:
-    gpus = [{"Driver": "", "Count": -1, "Capabilities": [["gpu", "utility"]]}] if has_gpu_runtime else None
+def _describe(image: str, *, with_gpus: bool) -> Json:
+    gpus = [{"Driver": "", "Count": -1, "Capabilities": [["gpu", "utility"]]}] if with_gpus else None
     limits = {"NetworkMode": "none", "Memory": 256 * _MEBIBYTE, "PidsLimit": 64, "DeviceRequests": gpus}
     return {
         "Image": image,
