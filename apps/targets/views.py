@@ -35,7 +35,7 @@ def target(request: PageRequest, project: str, name: str) -> HttpResponse:
     room = get_project(request.actor, project, "endpoint.view")
     row = selectors.get_target(name)
     context = {"project": room, "target": row, "nodes": selectors.nodes_of(row), "rows": [row]}
-    return render_page(request, "targets/target.html", context, fragment="targets/_target.html")
+    return render_page(request, "targets/target.html", context, fragment="targets/_live.html")
 
 
 def target_new(request: PageRequest, project: str) -> HttpResponse:

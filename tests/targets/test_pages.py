@@ -77,3 +77,15 @@ def test_a_machine_that_is_away_keeps_the_moment_of_its_last_contact(cast: Cast)
     assert contact
     assert check("down") == check("down") == contact
     assert "Last contact" in show(cast, "vic", "targets:targets")
+
+
+def test_the_heading_tells_the_state_anew_with_the_rest_of_the_page(cast: Cast) -> None:
+    row = world.target("gpus", "docker")
+    address = reverse("targets:target", args=[*ADDRESS, row.name])
+    Target.objects.filter(pk=row.pk).update(is_reachable=None)
+    client = browser(cast, "vic")
+    assert client.get(address).content.decode().count('id="target-state"') == 1
+    Target.objects.filter(pk=row.pk).update(is_reachable=True)
+    renewed = client.get(address, headers={"HX-Request": "true"}).content.decode()
+    _rest, _oob, state = renewed.partition('<span id="target-state" hx-swap-oob="true">')
+    assert "reachable" in state
