@@ -55,7 +55,6 @@ class Stack:
             **os.environ,
             "DOCKER_HOST": self.host.socket,
             "DOCKER_BUILDKIT": "0",
-            "COMPOSE_INTERACTIVE_NO_CLI": "1",
         }
         done = subprocess.run(
             command, cwd=self.folder, env=around, stdin=stdin or subprocess.DEVNULL, stdout=stdout,
