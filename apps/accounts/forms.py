@@ -119,9 +119,9 @@ class KeyForm(forms.Form):
         help_text=_("More than these are answered with 429."),
     )
     networks = forms.CharField(
-        label=_("Addresses it is taken from"),
+        label=_("Addresses it is accepted from"),
         required=False,
-        help_text=_("Ranges with commas between them; left empty, it is taken from everywhere."),
+        help_text=_("Ranges with commas between them; left empty, it is accepted from everywhere."),
         widget=forms.TextInput({"placeholder": "10.0.0.0/8, 203.0.113.7", "spellcheck": "false"}),
     )
 
@@ -143,7 +143,7 @@ class RotateForm(forms.Form):
     """For how long both keys are taken."""
 
     overlap_hours = forms.TypedChoiceField(
-        label=_("The present key is taken"),
+        label=_("The present key is accepted"),
         coerce=int,
         initial=OVERLAP_HOURS,
         choices=[

@@ -173,7 +173,7 @@ def test_key_is_rotated_on_its_page_and_by_the_api(cast: Cast, client: Client) -
     made = client.post(f"/p/digits-team/keys/{key.key_id}/rotate/", {"overlap_hours": 0}).content.decode()
     second = find_key(made.split('id="key-text">')[1].split("<")[0])
     assert second
-    assert "is no longer taken" in made
+    assert "is no longer accepted" in made
     answer = client.post(f"/api/v1/keys/{second.key_id}/rotate/", {}, content_type="application/json")
     assert answer.status_code == 201
     assert find_key(answer.json()["key"])

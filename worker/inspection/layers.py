@@ -39,7 +39,8 @@ def unwrap(source: Path, kind: str, target: Path, limit: int) -> None:
                 written += len(part)
                 if written > limit:
                     raise too_much(
-                        gettext_noop("Unpacked the file has more than the %(limit)s GB that are unpacked here."), limit
+                        gettext_noop("Unpacked, the file is larger than the %(limit)s GB that are unpacked here."),
+                        limit,
                     )
                 if written > RATIO_FREE and written > taken * RATIO:
                     raise _refuse(

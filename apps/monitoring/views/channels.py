@@ -70,7 +70,7 @@ def channel_toggle(request: PageRequest, project: str, pk: int) -> HttpResponse:
     found = selectors.get_channel(request.actor, room, pk)
     is_on = {"on": True, "off": False}.get(request.POST.get("to", ""), not found.is_enabled)
     services.change_channel(actor=request.actor, channel=found, is_enabled=is_on)
-    text = _("“%(name)s” is told again.") if is_on else _("“%(name)s” is told nothing until it is switched on.")
+    text = _("“%(name)s” is enabled again.") if is_on else _("“%(name)s” is told nothing until it is enabled again.")
     say_done(request, text % {"name": found.name}, undo=request.path, fields=[("to", "off" if is_on else "on")])
     return redirect("monitoring:channel", project=room.slug, pk=pk)
 
