@@ -126,11 +126,13 @@ class Daemon:
         wrapped += ["unshare", "--uts", "sh", "-c", 'hostname "$0" && exec "$@"', self.name]  # as a cluster shows it
         names = [f"--containerd-namespace={self.namespace}", f"--containerd-plugins-namespace={self.namespace}-plugins"]
         folders = [f"--data-root={self.folder}/data", f"--exec-root={self.folder}/run", f"--pidfile={self.folder}/pid"]
-        tls = [f"--tls{word}={self.folder}/{file}" for word, file in _TLS_FILES.items()]
         plain = f"--insecure-registry={self.lan.gateway}:{PLAIN_REGISTRY_PORT}"
-        listen = [f"--host={self.socket}", f"--host={self.url}", "--tlsverify", *tls, plain]
         own = [f"--config-file={self.folder}/daemon.json", "--log-level=warn"]
-        return [*wrapped, require("docker"), *names, *folders, *listen, *own]
+        return [*wrapped, require("docker"), *names, *folders, *self._listen(), plain, *own]
+
+    def _listen(self) -> list[str]:
+        tls = [f"--tls{word}={self.folder}/{file}" for word, file in _TLS_FILES.items()]
+        return [f"--host={self.socket}", f"--host={self.url}", "--tlsverify", *tls]
 
 
 _TLS_FILES = {"cacert": "ca.pem", "cert": "server.pem", "key": "server-key.pem"}
