@@ -104,6 +104,13 @@ def test_the_check_is_green_within_five_minutes(target: str, begun: float, capsy
     assert seconds < FIVE_MINUTES
 
 
+def test_the_certificates_stand_the_strict_look_of_newer_pythons(host: Guided) -> None:
+    """As Python 3.13 and later take it: an authority says in so many words that it signs."""
+    strictly = ["openssl", "verify", "-x509_strict", "-CAfile", "ca.pem"]
+    for purpose, file in {"sslserver": "server.pem", "sslclient": "slipway.pem"}.items():
+        subprocess.run([*strictly, "-purpose", purpose, file], cwd=host.folder / "tls", check=True)
+
+
 def test_a_model_answers_there(
     slipway: Production,
     host: Guided,
