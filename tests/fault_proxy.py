@@ -81,31 +81,36 @@ class FaultProxy:
     async def _pipe(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, back: asyncio.StreamWriter | None = None
     ) -> None:
-        """On the way up with the line on which the answer goes ``back``."""
+        """On the way up with the line on which the answer goes ``back``. What is silent stays so until the end."""
+        with contextlib.suppress(OSError):
+            if await self._forward(reader, writer, back):
+                return
+        if writer in self.silent and back is None:
+            await asyncio.Event().wait()  # the browser is told nothing; the server may know
+        writer.close()
+        if writer in self.silent:
+            await asyncio.Event().wait()
+
+    async def _forward(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, back: asyncio.StreamWriter | None
+    ) -> bool:
+        """Everything that comes, until there is no more or the line falls silent; whether it was reset instead."""
         passed = 0
-        try:
-            while data := await reader.read(BLOCK):
-                while self.is_hanging:
-                    await asyncio.sleep(HANG_SECONDS)
-                passed += len(data)
-                if back is not None:
-                    self._count(len(data))
-                    await asyncio.sleep(len(data) / self.rate)
-                    if self.most_each is not None and passed > self.most_each:
-                        reset(writer, back)
-                        return
-                if writer in self.silent:
-                    break
-                writer.write(data)
-                await writer.drain()
-        except OSError:
-            pass
-        finally:
-            if writer in self.silent and back is None:
-                await asyncio.Event().wait()  # the browser is told nothing until the end; the server may know
-            writer.close()
+        while data := await reader.read(BLOCK):
+            while self.is_hanging:
+                await asyncio.sleep(HANG_SECONDS)
+            passed += len(data)
+            if back is not None:
+                self._count(len(data))
+                await asyncio.sleep(len(data) / self.rate)
+                if self.most_each is not None and passed > self.most_each:
+                    reset(writer, back)
+                    return True
             if writer in self.silent:
-                await asyncio.Event().wait()
+                break
+            writer.write(data)
+            await writer.drain()
+        return False
 
     def _count(self, size: int) -> None:
         self.sent_up += size
