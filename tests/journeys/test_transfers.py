@@ -118,8 +118,9 @@ def test_a_line_that_fell_silent_is_given_up_and_another_one_taken(
 
 
 def be_impatient(route: Route) -> None:
-    """The page's own script, which waits three seconds where it waits 45."""
+    """The page's own script, which waits two seconds where it waits 45, and a second before it tries again."""
     answer = route.fetch()
-    script, count = re.subn(r"SILENCE_SECONDS = 45\b", "SILENCE_SECONDS = 3", answer.text())
-    assert count == 1
+    script, silences = re.subn(r"SILENCE_SECONDS = 45\b", "SILENCE_SECONDS = 2", answer.text())
+    script, pauses = re.subn(r"BACKOFF_SECONDS = \[.*?\]", "BACKOFF_SECONDS = [1]", script)
+    assert (silences, pauses) == (1, 1)
     route.fulfill(response=answer, body=script)
