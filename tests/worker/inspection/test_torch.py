@@ -208,8 +208,8 @@ def test_without_packages_it_is_said_what_is_missing(tmp_path: Path) -> None:
 def test_a_network_is_converted_in_its_own_environment(name: str, tmp_path: Path) -> None:
     report = examined(tmp_path, {"model": DATA / name}, environments=environment_of("torch"))
     assert report.verdict.accepted, report.checks
-    verdict = report.verdict
-    assert (verdict.framework, verdict.framework_version[:4], verdict.served_format) == ("pytorch", "2.13", "onnx")
+    verdict, saved_with = report.verdict, "2.13" if name == "exported.pt2" else ""  # a script does not say
+    assert (verdict.framework, verdict.framework_version[:4], verdict.served_format) == ("pytorch", saved_with, "onnx")
     assert verdict.signature
     assert [(t.name, t.datatype, t.shape) for t in verdict.signature.inputs] == [("x", "FP32", (-1, 4))]
     assert [(t.name, t.datatype, t.shape) for t in verdict.signature.outputs] == [("output", "FP32", (-1, 3))]
