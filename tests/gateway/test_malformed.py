@@ -105,7 +105,6 @@ PATHS = [
     "/demo/{endpoint}/v2\\models",
     "/demo/./{endpoint}/v2",
     "/demo/{endpoint}/v2#fragment",
-    "/demo/{endpoint}/v2/repository/models/digits/unload",
     "/demo/{endpoint}/metrics",
     "http://elsewhere/demo/{endpoint}/../v2",
     "*",
