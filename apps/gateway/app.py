@@ -94,12 +94,14 @@ class Gateway:
             return
         if in_flight > self._limits.in_flight:
             raise overloaded()
+        if self._settings.proxies:
+            client = read_client(head, client, self._settings.proxies)
         await self._call_endpoint(call, scope["method"], address, head, client)
 
     async def _call_endpoint(self, call: Call, method: str, address: Address, head: Head, client: str) -> None:
         caller = self._admission.identify(head.authorization, client, call.started)
         if caller.networks:
-            self._admission.refuse_elsewhere(caller, read_client(head, client, self._settings.proxies), call.started)
+            self._admission.refuse_elsewhere(caller, client, call.started)
         self._admission.authorize(caller, address.project, address.endpoint)
         endpoint = self._directory.find(address.project, address.endpoint)
         if endpoint is None:

@@ -108,7 +108,7 @@ def read_head(headers: list[tuple[bytes, bytes]], http_version: str) -> Head:
 def read_client(head: Head, peer: str, proxies: int) -> str:
     """The client's address; behind N trusted proxies, the N-th from the right of X-Forwarded-For."""
     named = head.all.get(b"x-forwarded-for", b"").decode("latin-1").split(",")
-    return named[-proxies].strip() if proxies and len(named) >= proxies else peer
+    return named[-proxies].strip() if 0 < proxies <= len(named) else peer
 
 
 def accept_request_id(offered: bytes) -> bytes:

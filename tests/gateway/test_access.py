@@ -127,6 +127,18 @@ def test_twenty_wrong_keys_a_minute_are_enough_and_a_right_one_still_passes(
     assert gateway.infer(endpoint, key).status == 200
 
 
+def test_behind_a_proxy_one_address_does_not_use_up_the_patience_with_all_others(
+    launch: Callable[..., Gateway],
+) -> None:
+    gateway = launch(failures_per_minute=3, proxies=1)
+
+    def try_wrongly(client: str) -> int:
+        return gateway.get("/demo/digits/v2", keys.mint().text, X_Forwarded_For=f"6.6.6.6, {client}").status
+
+    assert [try_wrongly("198.51.100.7") for _ in range(4)][-1] == 429
+    assert try_wrongly("203.0.113.9") == 401
+
+
 def test_the_clock_does_not_tell_unknown_ids_from_wrong_secrets() -> None:
     known = keys.mint()
     admission = Admission([PEPPER], failures_per_minute=10**9, in_flight_per_key=1)
