@@ -1,7 +1,8 @@
 """A gateway process without a database: ``python -m tests.gateway.serve PORT HOME``.
 
 Its snapshot is ``HOME/source.json``, read anew every time; while that file is missing, "the database is away". Limits
-that a test wants otherwise stand in ``HOME/limits.json`` (beside how many ``proxies`` are trusted), and a Redis to share rates by in ``SLIPWAY_REDIS_URL``.
+that a test wants otherwise stand in ``HOME/limits.json``, beside how many ``proxies`` are trusted, and a Redis to share
+rates by in ``SLIPWAY_REDIS_URL``.
 """
 
 import json

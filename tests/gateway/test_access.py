@@ -127,7 +127,7 @@ def test_twenty_wrong_keys_a_minute_are_enough_and_a_right_one_still_passes(
     assert gateway.infer(endpoint, key).status == 200
 
 
-def test_behind_a_proxy_one_address_does_not_use_up_the_patience_with_all_others(
+def test_behind_a_proxy_one_address_does_not_use_up_the_patience_with_others(
     launch: Callable[..., Gateway],
 ) -> None:
     gateway = launch(failures_per_minute=3, proxies=1)
