@@ -1,1 +1,1 @@
-"""Template filters of monitoring."""
+"""Template filters of deployments."""
