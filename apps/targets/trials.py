@@ -5,6 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 from django.db import transaction
+from django.db.models.functions import Now
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -34,7 +35,7 @@ def try_target(
     whole = {**(open_secrets(target) if target else {}), **secrets}
     refuse_settings(kind, config, whole)
     Trial.objects.filter(created_at__lt=timezone.now() - KEPT).delete()
-    trial = Trial.objects.create(kind=kind, config=config, due_at=timezone.now())
+    trial = Trial.objects.create(kind=kind, config=config, due_at=Now())
     Trial.objects.filter(pk=trial.pk).update(sealed=seal(json.dumps(whole), trial.seal_place))
     record(actor, "target.tried", trial, after={"kind": kind, "config": config})
     enqueue(Job.TRY_TARGET, trial.pk)
