@@ -11,7 +11,7 @@ from django.utils import timezone
 from apps.accounts.models import Project
 from apps.core.actors import Actor
 from apps.deployments.models import Deployment
-from apps.deployments.selectors import routed, state_word, with_known
+from apps.deployments.selectors import UNHEALTHY_FIRST, routed, state_word, with_known
 from apps.library.models import ModelVersion
 from apps.monitoring import sparklines
 from apps.monitoring.first_steps import FirstSteps, first_steps
@@ -26,9 +26,6 @@ from apps.targets.models import Endpoint
 CARD_SECONDS, CARD_STEP = 1800, 60
 DAY, WEEK, MONTH = timedelta(days=1), timedelta(days=7), timedelta(days=30)
 MOST_CHANGES = 10
-
-#: The worst first; the same words as everywhere else.
-ORDER = ("failed", "degraded", "starting", "running", "stopped", "empty")
 
 
 @dataclass(frozen=True)
@@ -49,7 +46,7 @@ class Card:
 
     @property
     def rank(self) -> tuple[int, int, str]:
-        return (-self.alerts, ORDER.index(self.state), self.endpoint.name)
+        return (-self.alerts, UNHEALTHY_FIRST.index(self.state), self.endpoint.name)
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from django.db.models import Exists, F, OuterRef, Q, QuerySet, Subquery
 
-from apps.accounts.models import ApiKey, Project
+from apps.accounts.models import EXPIRES_SOON, ApiKey, Project
 from apps.audit.models import Entry
 from apps.core.actors import Actor
 from apps.deployments.models import Deployment
@@ -17,7 +17,6 @@ from apps.releases.models import Build, Release
 from apps.releases.selectors import waiting_for
 
 DAY, WEEK = timedelta(days=1), timedelta(days=7)
-KEY_WARNING = timedelta(days=14)
 STALLED = timedelta(minutes=10)  # an upload that no byte has come for is left, not slow
 MOST_WAITING = 6
 
@@ -110,4 +109,4 @@ def _broken(actor: Actor, project: Project, now: datetime) -> QuerySet[Upload]:
 
 def _keys(project: Project, now: datetime) -> QuerySet[ApiKey]:
     rows = ApiKey.objects.filter(project=project, revoked_at__isnull=True, disabled_at__isnull=True)
-    return rows.filter(expires_at__gt=now, expires_at__lt=now + KEY_WARNING).order_by("expires_at")
+    return rows.filter(expires_at__gt=now, expires_at__lt=now + EXPIRES_SOON).order_by("expires_at")

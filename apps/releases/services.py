@@ -16,7 +16,7 @@ from apps.core.jobs import Job, enqueue
 from apps.core.states import advance
 from apps.library.models import ModelVersion
 from apps.releases.models import Build, Comment, Release, Review
-from apps.releases.selectors import current_subject, subject_of
+from apps.releases.selectors import current_subject, missing_approvals, subject_of
 from apps.targets.models import GPU_KINDS, WALLED_KINDS, Endpoint, Environment, Target
 
 BUILD_LEASE_SECONDS = 20  # kept up while it is built
@@ -70,8 +70,7 @@ def approve(*, actor: Actor, release: Release, subject: str, note: str = "") -> 
     """Record one approval of the subject that was shown; the last one needed sends the release to be built."""
     actor.require_fresh()
     _review(actor, release, subject, Review.Decision.APPROVE, note)
-    given = release.reviews.filter(decision=Review.Decision.APPROVE, subject=release.subject).count()
-    is_last = given >= release.approvals_required
+    is_last = not missing_approvals(release)
     if is_last:
         advance(release, Release.State.APPROVED, decided_at=timezone.now())
     record(actor, "release.approved", release, after={"subject": release.subject}, note=note)
