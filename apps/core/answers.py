@@ -4,7 +4,6 @@ import sys
 
 from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import render
 from django.template.loader import render_to_string
 from django.utils.translation import gettext as _
 from django.views import defaults
@@ -17,14 +16,7 @@ API = "/api/v1/"
 
 def refuse(request: HttpRequest, error: DomainError) -> HttpResponse:
     """A problem document, a page, or a toast for htmx, with the error's status."""
-    if _is_program(request):
-        response: HttpResponse = document(error.status, joined(error))
-    else:
-        template = "parts/_problem.html" if _is_partial(request) else "problem.html"
-        response = render(request, template, {"error": error, "status": error.status}, status=error.status)
-    for name, value in retry(error).items():
-        response[name] = value
-    return response
+    return _refuse(request, error, "problem.html", reader=request)
 
 
 def malformed(request: HttpRequest, exception: Exception) -> HttpResponse:
@@ -47,22 +39,20 @@ def broken(request: HttpRequest) -> HttpResponse:
     Its pages ask the database nothing, not even who is reading.
     """
     if isinstance(sys.exception(), OperationalError | InterfaceError):
-        return _away(request)
+        away = Unavailable(_("The database is away or too busy."), advice=_("Try again in a few seconds."))
+        return _refuse(request, away, "503.html", reader=None)
     if _is_program(request):
         return document(500, _("Something went wrong on our side. It has been written to the log."))
     return defaults.server_error(request)
 
 
-def _away(request: HttpRequest) -> HttpResponse:
-    error = Unavailable(_("The database is away or too busy."), advice=_("Try again in a few seconds."))
+def _refuse(request: HttpRequest, error: DomainError, page: str, reader: HttpRequest | None) -> HttpResponse:
+    """Without a ``reader`` the page is rendered for nobody in particular."""
     if _is_program(request):
-        response: HttpResponse = document(error.status, joined(error))
-    else:
-        template = "parts/_problem.html" if _is_partial(request) else "503.html"
-        response = HttpResponse(render_to_string(template, {"error": error}), status=error.status)
-    for name, value in retry(error).items():
-        response[name] = value
-    return response
+        return document(error.status, joined(error), retry(error))
+    template = "parts/_problem.html" if _is_partial(request) else page
+    text = render_to_string(template, {"error": error, "status": error.status}, reader)
+    return HttpResponse(text, status=error.status, headers=retry(error))
 
 
 def _is_program(request: HttpRequest) -> bool:

@@ -1,7 +1,6 @@
 """How much a request may bring: refused by what its header announces, before anything of it is read or kept."""
 
 from collections.abc import Callable
-from http import HTTPStatus
 from typing import Any, TypeVar
 
 from django.conf import settings
@@ -9,13 +8,9 @@ from django.http import HttpRequest
 from django.template.defaultfilters import filesizeformat
 from django.utils.translation import gettext as _
 
-from apps.core.errors import DomainError, TooLarge
+from apps.core.errors import LengthMissing, TooLarge
 
 View = TypeVar("View", bound=Callable[..., Any])
-
-
-class LengthMissing(DomainError):
-    status = HTTPStatus.LENGTH_REQUIRED
 
 
 def announced_bytes(request: HttpRequest) -> int:

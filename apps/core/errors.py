@@ -5,6 +5,7 @@ DomainError
 ├── Missing         404  no such thing, or not yours to know of
 ├── StateConflict   409  too late: somebody was first, or the thing has moved on; look again
 ├── Invalid         422  what you sent cannot be: change it (``errors`` by field)
+├── LengthMissing   411  a body that does not say how long it is
 ├── TooLarge        413  more bytes than this place takes
 ├── TooMany         429  too often: wait ``retry_after`` seconds
 └── Unavailable     503  not now: something we need is away; try again
@@ -52,6 +53,10 @@ class Invalid(DomainError):
     def __init__(self, message: Text, *, advice: Text = "", errors: Mapping[str, Any] | None = None) -> None:
         super().__init__(message, advice=advice)
         self.errors = dict(errors or {})
+
+
+class LengthMissing(DomainError):
+    status = 411
 
 
 class TooLarge(DomainError):

@@ -52,9 +52,9 @@ def answer_problem(error: Exception, context: dict[str, Any]) -> Response | None
     return None
 
 
-def document(status: int, detail: str) -> JsonResponse:
+def document(status: int, detail: str, headers: dict[str, str] | None = None) -> JsonResponse:
     """A problem document outside the API's views."""
-    return JsonResponse(_body(status, detail), status=status, content_type=MEDIA_TYPE)
+    return JsonResponse(_body(status, detail), status=status, content_type=MEDIA_TYPE, headers=headers)
 
 
 def retry(error: DomainError) -> dict[str, str]:
