@@ -67,22 +67,25 @@ class Caller:
 
 
 class FailureLimit:
-    """Counts wrong keys by address, IPv6 by /64. Forgets the addresses that failed longest ago when there are many."""
+    """Counts wrong keys by address, IPv6 by /64. Forgets the addresses that failed longest ago when there are many.
+
+    The same wrong key shown again is no further guess, and counts once: a client that waits until its new key is known
+    here, or that kept an old one, is told 401 as often as it asks.
+    """
 
     def __init__(self, per_minute: int) -> None:
         self._per_minute = per_minute
-        self._buckets: OrderedDict[str, TokenBucket] = OrderedDict()
+        self._known: OrderedDict[str, tuple[TokenBucket, int]] = OrderedDict()  # and what was shown last
 
-    def refusal(self, client: str, now: float) -> Refusal:
+    def refusal(self, client: str, shown: bytes, now: float) -> Refusal:
         """What one more failure from this address is answered with: 401, or 429 once there were too many."""
-        group = network_of(client)
-        bucket = self._buckets.get(group)
-        if bucket is None:
-            bucket = self._buckets[group] = TokenBucket(self._per_minute, self._per_minute, now)
-        self._buckets.move_to_end(group)
-        if len(self._buckets) > _MOST_ADDRESSES:
-            self._buckets.popitem(last=False)
-        wait = bucket.take(now)
+        group, guess = network_of(client), hash(shown)
+        bucket, last = self._known.get(group) or (TokenBucket(self._per_minute, self._per_minute, now), None)
+        self._known[group] = bucket, guess
+        self._known.move_to_end(group)
+        if len(self._known) > _MOST_ADDRESSES:
+            self._known.popitem(last=False)
+        wait = bucket.take(now) if guess != last else 0.0
         return too_many("too many wrong keys from this address", "too_many_failures", wait) if wait else unauthorized()
 
 
@@ -129,16 +132,16 @@ class Admission:
         if caller is None:
             caller = self._find(authorization)
             if caller is None:
-                raise self._failures.refusal(client, now)
+                raise self._failures.refusal(client, authorization, now)
             self._proven[authorization] = caller
         if caller.key.expires_at is not None and caller.key.expires_at <= time.time():
-            raise self._failures.refusal(client, now)
+            raise self._failures.refusal(client, authorization, now)
         return caller
 
     def refuse_elsewhere(self, caller: Caller, client: str, now: float) -> None:
         """The answer of a wrong key for a right one that comes from outside its ranges of addresses."""
         if not is_within(caller.networks, client):
-            raise self._failures.refusal(client, now)
+            raise self._failures.refusal(client, caller.key.digest, now)
 
     def authorize(self, caller: Caller, project: str, endpoint: str) -> None:
         """Refuse a call to another project as if nothing was there, and one outside the key's scopes as forbidden."""

@@ -63,21 +63,28 @@ def test_a_bucket_lives_on_through_snapshots_and_starts_anew_with_a_new_rate() -
 def test_failures_are_counted_by_network_in_ipv6() -> None:
     limit = FailureLimit(per_minute=2)
 
-    statuses = [limit.refusal(f"2001:db8::{place}", now=0.0).status for place in range(3)]
+    statuses = [limit.refusal(f"2001:db8::{place}", b"key %d" % place, now=0.0).status for place in range(3)]
 
     assert statuses == [401, 401, 429]
-    assert limit.refusal("2001:db8:0:1::1", now=0.0).status == 401
-    assert limit.refusal("not an address", now=0.0).status == 401
+    assert limit.refusal("2001:db8:0:1::1", b"key", now=0.0).status == 401
+    assert limit.refusal("not an address", b"key", now=0.0).status == 401
+
+
+def test_one_wrong_key_is_one_guess_however_often_it_is_shown() -> None:
+    limit = FailureLimit(per_minute=2)
+
+    assert {limit.refusal("192.0.2.1", b"kept too long", now=0.0).status for _ in range(50)} == {401}
+    assert [limit.refusal("192.0.2.1", b"guess %d" % turn, now=0.0).status for turn in range(3)] == [401, 429, 429]
 
 
 def test_many_failing_addresses_are_not_all_remembered() -> None:
     limit = FailureLimit(per_minute=1)
 
     for number in range(10_001):
-        limit.refusal(f"10.{number >> 16}.{number >> 8 & 255}.{number & 255}", now=0.0)
+        limit.refusal(f"10.{number >> 16}.{number >> 8 & 255}.{number & 255}", b"first", now=0.0)
 
-    assert limit.refusal("10.0.0.0", now=0.0).status == 401  # the oldest was forgotten
-    assert limit.refusal("10.0.39.16", now=0.0).status == 429
+    assert limit.refusal("10.0.0.0", b"second", now=0.0).status == 401  # the oldest was forgotten
+    assert limit.refusal("10.0.39.16", b"second", now=0.0).status == 429
 
 
 def test_a_key_gets_its_rate_and_is_told_when_to_come_back(gateway: Gateway, stage: Stage) -> None:

@@ -1,7 +1,7 @@
 """Large versions on their way out of a real web server: nothing is copied on its disk, and its memory stays flat."""
 
+import contextlib
 import hashlib
-import os
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -64,14 +64,21 @@ def warm(server: Server, address: str) -> None:
 
 def written_bytes(server: Server) -> int:
     """Of all large files in the server's folder, and of those that it has open without a name."""
-    kept = [path.stat().st_size for path in server.home.rglob("*") if path.is_file()]
-    descriptors = Path(f"/proc/{server.worker}/fd")
-    nameless = [
-        (descriptors / name).stat().st_size
-        for name in os.listdir(descriptors)
-        if os.readlink(descriptors / name).endswith(" (deleted)")
-    ]
-    return sum(size for size in [*kept, *nameless] if size >= CHUNK)
+    nameless = [path for path in Path(f"/proc/{server.worker}/fd").iterdir() if is_nameless(path)]
+    return sum(size for path in [*server.home.rglob("*"), *nameless] if (size := measure(path)) >= CHUNK)
+
+
+def is_nameless(descriptor: Path) -> bool:
+    with contextlib.suppress(FileNotFoundError):
+        return str(descriptor.readlink()).endswith(" (deleted)")
+    return False
+
+
+def measure(path: Path) -> int:
+    """Its bytes; 0 where it is no file, or was closed or removed meanwhile."""
+    with contextlib.suppress(FileNotFoundError):
+        return path.stat().st_size if path.is_file() else 0
+    return 0
 
 
 def begin_to_count(server: Server) -> None:
