@@ -2,16 +2,12 @@
 
 import io
 import json
-import os
 import random
-import statistics
 import sys
-import time
-from collections.abc import Callable
 from typing import Any
 
-import django
-from django.core.management import call_command
+from tests.bench import direct
+from tests.bench.direct import Call
 
 MODELS, VERSIONS_EACH = 100, 100
 CARD = "# Card\n\nWhat it is for, and where it fails.\n" * 100
@@ -31,73 +27,30 @@ CALLS = {
     "api: 100 models with their latest version": f"{API}?page_size=100",
     "api: models, searched": f"{API}?search=model+sort&page_size=100",
 }
-Call = Callable[[], None]
 
 
 def main(rounds: int) -> None:
-    os.environ.update(DJANGO_SETTINGS_MODULE="controlplane.settings", SLIPWAY_LOG_LEVEL="ERROR")
-    django.setup()
-    call_command("migrate", verbosity=0)
-    call_command("createcachetable", verbosity=0)
-    call_command("collectstatic", verbosity=0, interactive=False)
-    print(json.dumps({name: measure(call, rounds) for name, call in stage(rounds).items()}))
-
-
-def measure(call: Call, rounds: int) -> tuple[float, ...]:
-    """10th, 50th and 99th percentile on the clock and median of work, without three calls that fill caches."""
-    walls, works = [], []
-    for turn in range(rounds + 3):
-        wall, work = time.perf_counter(), time.process_time()
-        call()
-        if turn >= 3:
-            walls.append((time.perf_counter() - wall) * 1000)
-            works.append((time.process_time() - work) * 1000)
-    shares = statistics.quantiles(walls, n=100)
-    return shares[9], statistics.median(walls), shares[98], statistics.median(works)
+    direct.begin()
+    print(json.dumps({name: direct.measure(call, rounds) for name, call in stage(rounds).items()}))
 
 
 def stage(rounds: int) -> dict[str, Call]:
     """Fill the library; what to measure, by name: pages with a person's session, calls with a key."""
     # Models can be imported once Django is set up, and not before.
-    from django.core.wsgi import get_wsgi_application
-    from django.test import RequestFactory
-
     from apps.accounts import services as accounts
     from tests.cast import gather
 
     cast = gather()
     fill(cast)
-    app, factory = get_wsgi_application(), RequestFactory()
     key = accounts.issue_key(actor=cast.actor("ada"), project=cast.project, name="CI", scopes=["read", "upload"]).text
-    bearer, cookie = {"Authorization": f"Bearer {key}"}, {"Cookie": sign_in(cast.user("dana"))}
-
-    def calling(method: str, address: str, headers: dict[str, str], body: Callable[[], str] = str) -> Call:
-        def call() -> None:
-            request = factory.generic(
-                method, address, body(), "application/json", headers={"Host": "localhost", **headers}
-            )
-            told: list[str] = []
-            answer = app(request.environ, lambda status, _headers: told.append(status))
-            text = b"".join(answer)
-            answer.close()  # type: ignore[attr-defined]
-            assert told[0][:2] == "20", f"{address}: {told[0]} {text[:500]!r}"
-
-        return call
-
-    uploads = iter(complete_uploads(cast, key, rounds + 3))
+    bearer, cookie = {"Authorization": f"Bearer {key}"}, {"Cookie": direct.sign_in(cast.user("dana"))}
+    caller = direct.Caller()
+    uploads = iter(complete_uploads(cast, key, rounds + direct.WARM))
     return {
-        **{name: calling("GET", address, bearer) for name, address in CALLS.items()},
-        "api: create a version": calling("POST", f"{API}model-007/versions/", bearer, lambda: next(uploads)),
-        **{name: calling("GET", address, cookie) for name, address in PAGES.items()},
+        **{name: caller.calling("GET", address, bearer) for name, address in CALLS.items()},
+        "api: create a version": caller.calling("POST", f"{API}model-007/versions/", bearer, lambda: next(uploads)),
+        **{name: caller.calling("GET", address, cookie) for name, address in PAGES.items()},
     }
-
-
-def sign_in(user: Any) -> str:
-    from django.test import Client
-
-    client = Client(headers={"Host": "localhost"})
-    client.force_login(user, backend="allauth.account.auth_backends.AuthenticationBackend")
-    return "; ".join(f"{name}={morsel.value}" for name, morsel in client.cookies.items())
 
 
 def complete_uploads(cast: Any, key: str, count: int) -> list[str]:
