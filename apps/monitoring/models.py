@@ -12,8 +12,9 @@ from apps.core.leases import Leased
 class Window(models.Model):
     """What one deployment did in one stretch of time, as the gateway measured it. Mergeable by adding up.
 
-    ``seconds`` is 10, 60 or 3600. ``source`` is the gateway process that measured (empty once rolled up), so that
-    collecting the same window twice changes nothing. ``histogram`` is an HdrHistogram of microseconds, 2 digits.
+    ``seconds`` is one of ``rollup.RESOLUTIONS``. ``source`` is the gateway process that measured (empty once rolled
+    up), so that collecting the same window twice changes nothing. ``histogram`` is an HdrHistogram of microseconds,
+    2 digits.
     """
 
     endpoint = models.ForeignKey("targets.Endpoint", on_delete=models.CASCADE, related_name="windows")

@@ -12,7 +12,6 @@ from apps.accounts.models import Project
 from apps.core.actors import Actor
 from apps.deployments.models import Deployment
 from apps.deployments.selectors import UNHEALTHY_FIRST, routed, state_word, with_known
-from apps.library.models import ModelVersion
 from apps.monitoring import sparklines
 from apps.monitoring.first_steps import FirstSteps, first_steps
 from apps.monitoring.models import Alert
@@ -165,10 +164,12 @@ def _card(endpoint: Endpoint, track: Track, alerts: int) -> Card:
 def _seconds_to_live(project: Project, now: datetime) -> float | None:
     """Median seconds from upload to first traffic, over versions that first went live in the last month."""
     rows = (
-        ModelVersion.objects.filter(model__project=project)
-        .annotate(live_at=Min("releases__deployments__live_at"))
-        .filter(live_at__gte=now - MONTH)
-        .values_list("created_at", "live_at")
+        Deployment.objects.filter(project=project, live_at__isnull=False)
+        .order_by()
+        .values_list("release__version_id", "release__version__created_at")
+        .annotate(first=Min("live_at"))
+        .filter(first__gte=now - MONTH)
+        .values_list("release__version__created_at", "first")
     )
     times = [(live_at - created_at).total_seconds() for created_at, live_at in rows]
     return median(times) if times else None

@@ -1,45 +1,45 @@
-"""Making long memories small: ten-second windows into minutes, minutes into hours, and forgetting in batches."""
+"""Making long memories small: ten-second windows into minutes and so on up to days, and forgetting in batches."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import pairwise
 from typing import Any
 
 from django.db import models, transaction
 from django.db.models import Min, Sum
-from django.db.models.functions import TruncHour, TruncMinute
 from django.utils import timezone
 
 from apps.core.histograms import merge
 from apps.monitoring import partitions
 from apps.monitoring.models import Alert, Delivery, Sample, Window
-from apps.monitoring.spans import LAG_SECONDS, floor
+from apps.monitoring.spans import LAG_SECONDS, Span, floor
+from apps.monitoring.steps import StepOf
 from apps.monitoring.totals import Totals
 
-FINE, MINUTE, HOUR = 10, 60, 3600
-KEPT = {FINE: timedelta(days=2), MINUTE: timedelta(days=14), HOUR: timedelta(days=366)}
+FINE, MINUTE, FIVE, HOUR, DAY = 10, 60, 300, 3600, 86400
+KEPT = {
+    FINE: timedelta(days=2),
+    MINUTE: timedelta(days=14),
+    FIVE: timedelta(days=31),
+    HOUR: timedelta(days=366),
+    DAY: timedelta(days=366),
+}
+RESOLUTIONS = tuple(KEPT)  # each is made of the one before
 SAMPLES_KEPT = timedelta(days=2)
 DELIVERIES_KEPT = timedelta(days=90)
 PENDING_KEPT = timedelta(days=1)  # alerts that ended before they fired
 
 #: How far back late windows are looked for: a gateway keeps what was not collected for 15 minutes.
-LATE = {MINUTE: timedelta(minutes=20), HOUR: timedelta(hours=2)}
+LATE = {
+    MINUTE: timedelta(minutes=20),
+    FIVE: timedelta(minutes=30),
+    HOUR: timedelta(hours=2),
+    DAY: timedelta(hours=26),
+}
 BATCH = 2000
 BATCHES_AT_ONCE = 25
 
 Key = tuple[int, int | None, datetime]  # endpoint, deployment, start
-
-
-@dataclass(frozen=True)
-class Level:
-    """One way up: from windows of ``fine`` seconds to those of ``coarse``."""
-
-    fine: int
-    coarse: int
-    truncate: type[models.Func]
-
-
-LEVELS = (Level(FINE, MINUTE, TruncMinute), Level(MINUTE, HOUR, TruncHour))
 
 
 def roll_up(now: datetime | None = None) -> int:
@@ -49,7 +49,7 @@ def roll_up(now: datetime | None = None) -> int:
     do.
     """
     now = now or timezone.now()
-    return sum(_roll_up(level, now) for level in LEVELS)
+    return sum(_roll_up(fine, coarse, now) for fine, coarse in pairwise(RESOLUTIONS))
 
 
 def forget(now: datetime | None = None) -> int:
@@ -59,7 +59,7 @@ def forget(now: datetime | None = None) -> int:
     """
     now = now or timezone.now()
     old: list[models.QuerySet[Any]] = [
-        Window.objects.filter(seconds=seconds, start__lt=now - KEPT[seconds]) for seconds in (MINUTE, HOUR)
+        Window.objects.filter(seconds=seconds, start__lt=now - KEPT[seconds]) for seconds in RESOLUTIONS[1:]
     ]
     old.append(Delivery.objects.filter(created_at__lt=now - DELIVERIES_KEPT, due_at__isnull=True))
     old.append(
@@ -78,53 +78,53 @@ def _forget_fine(now: datetime) -> int:
     )
 
 
-def _roll_up(level: Level, now: datetime) -> int:
-    start, end = _stretch(level, now)
-    if start is None or start >= end:
+def _roll_up(fine: int, coarse: int, now: datetime) -> int:
+    span = _stretch(fine, coarse, now)
+    if span is None:
         return 0
-    fine = _sums(level.fine, start, end, level.truncate("start"))
-    coarse = _sums(level.coarse, start, end, models.F("start"))
-    stale = {key for key, requests in fine.items() if requests > coarse.get(key, -1)}
+    made = _sums(coarse, span)
+    stale = {key for key, requests in _sums(fine, span).items() if requests > made.get(key, -1)}
     if stale:
-        _make(level, stale)
+        _make(fine, coarse, stale)
     return len(stale)
 
 
-def _stretch(level: Level, now: datetime) -> tuple[datetime | None, datetime]:
+def _stretch(fine: int, coarse: int, now: datetime) -> Span | None:
     """Where work may be: since the last coarse window (or the first fine one), up to the last whole step."""
-    end = floor(now - timedelta(seconds=LAG_SECONDS), level.coarse)
-    last = Window.objects.filter(seconds=level.coarse).order_by("-start").values_list("start", flat=True).first()
-    first = last or Window.objects.filter(seconds=level.fine).aggregate(first=Min("start"))["first"]
+    end = floor(now - timedelta(seconds=LAG_SECONDS), coarse)
+    last = Window.objects.filter(seconds=coarse).order_by("-start").values_list("start", flat=True).first()
+    first = last or Window.objects.filter(seconds=fine).aggregate(first=Min("start"))["first"]
     if first is None:
-        return None, end
-    return floor(min(first, end - LATE[level.coarse]), level.coarse), end
+        return None
+    start = floor(min(first, end - LATE[coarse]), coarse)
+    return Span(start, end, coarse) if start < end else None
 
 
-def _sums(seconds: int, start: datetime, end: datetime, step: models.Expression | models.F) -> dict[Key, int]:
+def _sums(seconds: int, span: Span) -> dict[Key, int]:
     rows = (
-        Window.objects.filter(seconds=seconds, start__gte=start, start__lt=end)
-        .annotate(step=step)
+        Window.objects.filter(seconds=seconds, start__gte=span.start, start__lt=span.end)
+        .annotate(step=StepOf("start", span))
         .order_by()
-        .values("endpoint_id", "deployment_id", "step")
+        .values_list("endpoint_id", "deployment_id", "step")
         .annotate(total=Sum("requests"))
     )
-    return {(row["endpoint_id"], row["deployment_id"], row["step"]): row["total"] for row in rows}
+    return {(endpoint, deployment, span.starts[step]): total for endpoint, deployment, step, total in rows}
 
 
-def _make(level: Level, keys: set[Key]) -> None:
+def _make(fine_seconds: int, seconds: int, keys: set[Key]) -> None:
     starts = {start for _endpoint, _deployment, start in keys}
     fine: dict[Key, list[Window]] = {key: [] for key in keys}
-    last = max(starts) + timedelta(seconds=level.coarse)
-    rows = Window.objects.filter(seconds=level.fine, start__gte=min(starts), start__lt=last)
+    last = max(starts) + timedelta(seconds=seconds)
+    rows = Window.objects.filter(seconds=fine_seconds, start__gte=min(starts), start__lt=last)
     for row in rows.filter(endpoint__in={key[0] for key in keys}).iterator():
-        key = (row.endpoint_id, row.deployment_id, floor(row.start, level.coarse))
+        key = (row.endpoint_id, row.deployment_id, floor(row.start, seconds))
         if key in fine:
             fine[key].append(row)
     with transaction.atomic():
-        outgrown = Window.objects.filter(seconds=level.coarse, start__in=starts)
+        outgrown = Window.objects.filter(seconds=seconds, start__in=starts)
         found = outgrown.values_list("pk", "endpoint_id", "deployment_id", "start")
         Window.objects.filter(pk__in=[pk for pk, *key in found if tuple(key) in keys]).delete()
-        made = [_merged(level.coarse, key, parts) for key, parts in fine.items()]
+        made = [_merged(seconds, key, parts) for key, parts in fine.items()]
         Window.objects.bulk_create(made, ignore_conflicts=True)  # another worker may be making the same
 
 

@@ -14,12 +14,12 @@ from django.utils import timezone
 
 from apps.monitoring.latencies import Latencies
 from apps.monitoring.models import Sample, Window
-from apps.monitoring.rollup import FINE, HOUR, KEPT, MINUTE
+from apps.monitoring.rollup import FINE, HOUR, KEPT, RESOLUTIONS
 from apps.monitoring.spans import Span, between
+from apps.monitoring.steps import StepOf
 from apps.monitoring.totals import SERVER_ERRORS, Totals
 
 PERCENTILES = (50, 90, 99, 99.9)
-RESOLUTIONS = (HOUR, MINUTE, FINE)
 
 _COLUMNS = (
     "endpoint_id",
@@ -180,7 +180,7 @@ def read_resources(deployments: Collection[int], span: Span) -> dict[str, Resour
     found: dict[str, Resources] = {}
     rows = (
         Sample.objects.filter(deployment__in=deployments, at__gte=span.start, at__lt=span.end)
-        .annotate(step=_StepOf("at", span))
+        .annotate(step=StepOf("at", span))
         .order_by()
         .values_list("replica_name", "deployment_id", "step")
         .annotate(cpu_mean=Avg("cpu"), memory_most=Max("memory_bytes"))
@@ -197,7 +197,7 @@ def read_resources(deployments: Collection[int], span: Span) -> dict[str, Resour
 def fitted(span: Span, now: datetime | None = None) -> Span:
     """The same stretch in steps that what is still kept from its start can fill."""
     age = (now or timezone.now()) - span.start
-    kept = next((seconds for seconds in reversed(RESOLUTIONS) if age < KEPT[seconds]), HOUR)
+    kept = next((seconds for seconds in RESOLUTIONS if age < KEPT[seconds]), HOUR)
     if span.step >= kept:
         return span
     return between(span.start, span.end, step=kept, preset=span.preset)
@@ -213,7 +213,9 @@ def _windows(endpoints: Collection[int], span: Span) -> models.QuerySet[Window]:
 
 def _stretches(span: Span) -> Sequence[tuple[int, datetime, datetime]]:
     """Which resolution to read from when to when: coarse up to where it has been rolled up, then finer."""
-    usable = [seconds for seconds in RESOLUTIONS if span.step % seconds == 0 and seconds <= span.step] or [FINE]
+    usable = [seconds for seconds in reversed(RESOLUTIONS) if span.step % seconds == 0 and seconds <= span.step] or [
+        FINE
+    ]
     stretches, start = [], span.start
     for seconds in usable:
         end = span.end if seconds == FINE else min(span.end, _rolled_up_to(seconds))
@@ -249,21 +251,3 @@ def _point(totals: Totals, seconds: float) -> Point:
         in_flight=totals.in_flight_max,
         percentiles=totals.percentiles(*PERCENTILES),
     )
-
-
-class _StepOf(models.Func):
-    """The number of the step of a span that a time falls into, worked out by the database."""
-
-    output_field = models.IntegerField()
-
-    def __init__(self, column: str, span: Span) -> None:
-        self._start, self._step = int(span.start.timestamp()), int(span.step)
-        super().__init__(models.F(column))
-
-    def as_sql(self, compiler: Any, connection: Any, **extra: Any) -> Any:  # type: ignore[override]
-        template = f"CAST(FLOOR((EXTRACT(EPOCH FROM %(expressions)s) - {self._start}) / {self._step}) AS INTEGER)"
-        return super().as_sql(compiler, connection, template=template, **extra)
-
-    def as_sqlite(self, compiler: Any, connection: Any, **extra: Any) -> Any:
-        template = f"((CAST(strftime('%%%%s', %(expressions)s) AS INTEGER) - {self._start}) / {self._step})"
-        return super().as_sql(compiler, connection, template=template, **extra)

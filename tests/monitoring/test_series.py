@@ -93,7 +93,7 @@ def test_a_long_span_reads_hours_then_minutes_then_fine_windows_and_counts_nothi
         window(deployment.endpoint, deployment, after(10 * index), latencies_ms=[5]) for index in range(720 + 12)
     )
     rollup.roll_up(now)
-    assert sorted(set(Window.objects.values_list("seconds", flat=True))) == [10, 60, 3600]
+    assert sorted(set(Window.objects.values_list("seconds", flat=True))) == [10, 60, 300, 3600]
     span = between(START, now, step=3600)
     track = read_tracks([deployment.endpoint_id], span)[deployment.endpoint_id]
     assert [point.requests for point in track.points] == [360, 360, 12]
