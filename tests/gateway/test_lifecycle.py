@@ -3,16 +3,19 @@
 import http.client
 import os
 import signal
+import socket
 import stat
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
+from apps.gateway.serving import let_nobody_in
 from tests.gateway.conftest import INFER, ROOT, Gateway, free_port, gateway_listens, wait_until
 from tests.gateway.replicas import Stage, answer_after
 
@@ -76,7 +79,7 @@ def test_a_stop_lets_calls_in_flight_come_to_their_end(launch: Launch, stage: St
         call = pool.submit(gateway.infer, endpoint, key)
         wait_until(lambda: slow.asked)
         gateway.process.send_signal(signal.SIGTERM)
-        wait_until(lambda: not accepts(gateway))
+        wait_until(lambda: not listens(gateway))
         released.set()
         assert call.result().status == 200
     assert gateway.process.wait(10) in (0, -signal.SIGTERM)
@@ -104,7 +107,7 @@ def test_a_stop_answers_a_call_that_is_on_its_way_on_a_kept_connection(launch: L
     for number in range(2):
         if number:
             gateway.process.send_signal(signal.SIGTERM)
-            wait_until(lambda: not accepts(gateway))
+            wait_until(lambda: not listens(gateway))
         connection.request("POST", f"/demo/{endpoint}{INFER}", b"{}", {"Authorization": f"Bearer {key}"})
         answer = connection.getresponse()
         assert answer.status == 200
@@ -127,6 +130,25 @@ def test_a_stop_answers_those_whom_nobody_has_attended_to_yet(launch: Launch, st
         gateway.process.send_signal(signal.SIGTERM)
         gateway.process.send_signal(signal.SIGCONT)
         assert [call.result().status for call in calls] == [200] * 20
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="a filter of packets that Linux has")
+def test_who_knocks_at_a_listener_that_ends_is_refused_and_never_reset() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener, ThreadPoolExecutor(1) as pool:
+        early = socket.create_connection(listener.getsockname())
+        let_nobody_in(listener)
+        late = pool.submit(socket.create_connection, listener.getsockname(), 10)
+        time.sleep(0.2)
+        server, _ = listener.accept()
+        listener.settimeout(0)
+        with pytest.raises(BlockingIOError):
+            listener.accept()
+        listener.close()
+        with pytest.raises(ConnectionRefusedError):
+            late.result()
+    with early, server:
+        early.sendall(b"still here")
+        assert server.recv(100) == b"still here"
 
 
 def test_kept_connections_are_used_again_and_closed_once_idle(launch: Launch, stage: Stage) -> None:
@@ -203,15 +225,14 @@ def test_file_descriptors_do_not_pile_up(gateway: Gateway, stage: Stage) -> None
 
 def queued(gateway: Gateway) -> int:
     """How many connections wait for the gateway to accept them: of a listener that is what Linux shows as received."""
+    return sum(int(row[4].split(":")[1], 16) for row in listeners(gateway))
+
+
+def listens(gateway: Gateway) -> bool:
+    """Whether there is a listener; one that stops may keep who knocks waiting, so nobody knocks."""
+    return bool(listeners(gateway))
+
+
+def listeners(gateway: Gateway) -> list[list[str]]:
     rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
-    return sum(
-        int(row[4].split(":")[1], 16) for row in rows if row[1].endswith(f":{gateway.port:04X}") and row[3] == "0A"
-    )
-
-
-def accepts(gateway: Gateway) -> bool:
-    try:
-        gateway.get("/healthz")
-    except OSError:
-        return False
-    return True
+    return [row for row in rows if row[1].endswith(f":{gateway.port:04X}") and row[3] == "0A"]
