@@ -36,6 +36,7 @@ class Entry(models.Model):
         ordering = ["-seq"]
         indexes = [
             models.Index(fields=["project", "-seq"]),
+            models.Index(fields=["project", "action", "-seq"]),
             models.Index(fields=["object_type", "object_id", "-seq"]),
         ]
 

@@ -259,6 +259,7 @@ class SafetyException(models.Model):
 
     class Meta:
         ordering = ["-id"]
+        indexes = [models.Index(fields=["state"])]
         constraints = [
             models.UniqueConstraint(
                 fields=["version"],

@@ -123,8 +123,8 @@ def multiples(endpoints: Sequence[Endpoint], span: Span, wish: Wish) -> list[Row
         return _replica_rows(endpoints, span)
     keys = by_deployment if wish.group == "release" else by_endpoint
     ids = [endpoint.pk for endpoint in endpoints]
-    tracks = read_tracks(ids, span, keys)
-    past = read_tracks(ids, span.earlier(PASTS[wish.past][0]), keys) if wish.past else {}
+    tracks = read_tracks(ids, span, keys, wanted=(99,))
+    past = read_tracks(ids, span.earlier(PASTS[wish.past][0]), keys, wanted=(99,)) if wish.past else {}
     if wish.group == "release":
         return _release_rows(endpoints, span, tracks, past)
     nothing = _nothing(span)

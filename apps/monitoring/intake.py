@@ -104,7 +104,7 @@ def _row(
         log.warning("window_dropped", reason="unknown", gateway=gateway, endpoint=one["endpoint"], seq=one["seq"])
         return None
     try:
-        Latencies().add(one["histogram"])
+        Latencies.of(one["histogram"])
     except ValueError:
         log.warning("window_dropped", reason="damaged", gateway=gateway, endpoint=one["endpoint"], seq=one["seq"])
         return None

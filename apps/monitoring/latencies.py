@@ -26,15 +26,19 @@ class Latencies:
 
     __slots__ = ("_counts",)
 
-    def __init__(self) -> None:
-        self._counts = np.zeros(BUCKETS, dtype=np.int64)
+    def __init__(self, counts: np.ndarray | None = None) -> None:
+        self._counts = np.zeros(BUCKETS, dtype=np.int64) if counts is None else counts
 
-    def add(self, blob: bytes | str) -> None:
-        """Add one stored histogram; ValueError if it is damaged."""
-        self._counts += _counts_of(blob)
+    @classmethod
+    def of(cls, blob: bytes | str) -> "Latencies":
+        """One stored histogram; ValueError if it is damaged."""
+        return cls(_counts_of(blob))
 
     def merge(self, other: "Latencies") -> None:
         self._counts += other._counts
+
+    def copy(self) -> "Latencies":
+        return Latencies(self._counts.copy())
 
     @property
     def total(self) -> int:
@@ -43,6 +47,8 @@ class Latencies:
     def percentiles(self, wanted: Iterable[float]) -> list[float | None]:
         """Milliseconds at each percentile, the upper edge of its bucket (at most 0.8 % high); None without calls."""
         shares = np.asarray(tuple(wanted)) / 100
+        if not len(shares):
+            return []
         running = self._counts.cumsum()
         total = running[-1]
         if not total:

@@ -106,7 +106,7 @@ def cards(project: Project, alerts: Iterable[Alert], now: datetime) -> list[Card
     """Every endpoint of the project, unhealthy first."""
     endpoints = list(with_known(Endpoint.objects.filter(project=project).select_related("environment")))
     span = last(CARD_SECONDS, now, step=CARD_STEP)
-    tracks = read_tracks([endpoint.pk for endpoint in endpoints], span)
+    tracks = read_tracks([endpoint.pk for endpoint in endpoints], span, wanted=())
     firing: dict[int, int] = {}
     for alert in alerts:
         firing[alert.rule.endpoint_id] = firing.get(alert.rule.endpoint_id, 0) + 1

@@ -16,15 +16,17 @@ from apps.monitoring.spans import LAG_SECONDS, Span, floor
 from apps.monitoring.steps import StepOf
 from apps.monitoring.totals import Totals
 
-FINE, MINUTE, FIVE, HOUR, DAY = 10, 60, 300, 3600, 86400
+FINE, MINUTE, FIVE_MINUTES, QUARTER, HOUR, FOUR_HOURS, DAY = 10, 60, 300, 900, 3600, 4 * 3600, 86400
 KEPT = {
     FINE: timedelta(days=2),
     MINUTE: timedelta(days=14),
-    FIVE: timedelta(days=31),
+    FIVE_MINUTES: timedelta(days=31),
+    QUARTER: timedelta(days=62),
     HOUR: timedelta(days=366),
+    FOUR_HOURS: timedelta(days=366),
     DAY: timedelta(days=366),
 }
-RESOLUTIONS = tuple(KEPT)  # each is made of the one before
+RESOLUTIONS = tuple(KEPT)  # each is made of the one before; pages draw in steps of these
 SAMPLES_KEPT = timedelta(days=2)
 DELIVERIES_KEPT = timedelta(days=90)
 PENDING_KEPT = timedelta(days=1)  # alerts that ended before they fired
@@ -32,8 +34,10 @@ PENDING_KEPT = timedelta(days=1)  # alerts that ended before they fired
 #: How far back late windows are looked for: a gateway keeps what was not collected for 15 minutes.
 LATE = {
     MINUTE: timedelta(minutes=20),
-    FIVE: timedelta(minutes=30),
+    FIVE_MINUTES: timedelta(minutes=30),
+    QUARTER: timedelta(minutes=45),
     HOUR: timedelta(hours=2),
+    FOUR_HOURS: timedelta(hours=6),
     DAY: timedelta(hours=26),
 }
 BATCH = 2000

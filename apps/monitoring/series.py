@@ -27,7 +27,6 @@ _COLUMNS = (
     "start",
     "source",
     "counts",
-    "errors",
     "bytes_in",
     "bytes_out",
     "in_flight_max",
@@ -44,7 +43,6 @@ class Row:
     start: datetime
     source: str
     counts: dict[str, int]
-    errors: dict[str, int]
     bytes_in: int
     bytes_out: int
     in_flight: int
@@ -53,12 +51,10 @@ class Row:
     @cached_property
     def latencies(self) -> Latencies:
         """The histogram, opened once however many sums it goes into."""
-        opened = Latencies()
-        opened.add(self.histogram)
-        return opened
+        return Latencies.of(self.histogram)
 
     def add_to(self, totals: Totals) -> None:
-        totals.add_counts(self.counts, self.errors)
+        totals.add_counts(self.counts)
         totals.bytes_in += self.bytes_in
         totals.bytes_out += self.bytes_out
         totals.note_in_flight((self.deployment, self.source), self.in_flight)
@@ -70,7 +66,7 @@ KeysOf = Callable[[Row], Iterable[Hashable]]
 
 @dataclass(frozen=True)
 class Point:
-    """One step of a series. ``percentiles`` (ms) are those of PERCENTILES; None where no call has a latency."""
+    """One step of a series. ``percentiles`` (ms) are those its track wants; None where no call has a latency."""
 
     requests: int
     rps: float
@@ -87,6 +83,7 @@ class Track:
 
     points: list[Point | None]
     whole: Totals = field(default_factory=Totals)
+    wanted: Sequence[float] = PERCENTILES
 
     def rps(self) -> list[float]:
         """Requests per second: silence is zero."""
@@ -101,7 +98,7 @@ class Track:
 
     def percentile(self, wanted: float) -> list[float | None]:
         """Milliseconds; a gap where there were no calls."""
-        index = PERCENTILES.index(wanted)
+        index = self.wanted.index(wanted)
         return [point.percentiles[index] if point else None for point in self.points]
 
     def in_flight(self) -> list[int]:
@@ -132,21 +129,24 @@ def by_both(row: Row) -> tuple[int, tuple[int, int | None]]:
     return row.endpoint, (row.endpoint, row.deployment)
 
 
-def read_tracks(endpoints: Collection[int], span: Span, keys_of: KeysOf = by_endpoint) -> dict[Any, Track]:
-    """A track by key for the endpoints' windows in ``span``; a key without windows has none.
+def read_tracks(
+    endpoints: Collection[int], span: Span, keys_of: KeysOf = by_endpoint, *, wanted: Sequence[float] = PERCENTILES
+) -> dict[Any, Track]:
+    """A track by key for the endpoints' windows in ``span``, with the percentiles ``wanted`` of each step.
 
-    Steps are finished one after the other, so that memory holds one step's histograms and not all of them.
+    A key without windows has none. Steps are finished one after the other, so that memory holds one step's histograms
+    and not all of them.
     """
     tracks: dict[Any, Track] = {}
     step, running = None, {}  # type: tuple[int | None, dict[Hashable, Totals]]
     for row in read_rows(endpoints, span):
         index = span.index(row.start)
         if index != step:
-            _finish(tracks, running, span, step)
+            _finish(tracks, running, span, step, wanted)
             step, running = index, {}
         for key in keys_of(row):
             row.add_to(running.setdefault(key, Totals()))
-    _finish(tracks, running, span, step)
+    _finish(tracks, running, span, step, wanted)
     return tracks
 
 
@@ -230,18 +230,20 @@ def _rolled_up_to(seconds: int) -> datetime:
     return last + timedelta(seconds=seconds) if last else datetime.min.replace(tzinfo=timezone.get_default_timezone())
 
 
-def _finish(tracks: dict[Any, Track], running: dict[Hashable, Totals], span: Span, index: int | None) -> None:
+def _finish(
+    tracks: dict[Any, Track], running: dict[Hashable, Totals], span: Span, index: int | None, wanted: Sequence[float]
+) -> None:
     if index is None:
         return
     for key, totals in running.items():
         track = tracks.get(key)
         if track is None:
-            track = tracks[key] = Track([None] * len(span))
-        track.points[index] = _point(totals, span.seconds_in(index))
+            track = tracks[key] = Track([None] * len(span), wanted=wanted)
+        track.points[index] = _point(totals, span.seconds_in(index), wanted)
         track.whole.merge(totals)
 
 
-def _point(totals: Totals, seconds: float) -> Point:
+def _point(totals: Totals, seconds: float, wanted: Sequence[float]) -> Point:
     return Point(
         requests=totals.requests,
         rps=totals.requests / seconds,
@@ -249,5 +251,5 @@ def _point(totals: Totals, seconds: float) -> Point:
         bytes_in=totals.bytes_in,
         bytes_out=totals.bytes_out,
         in_flight=totals.in_flight_max,
-        percentiles=totals.percentiles(*PERCENTILES),
+        percentiles=totals.percentiles(*wanted),
     )

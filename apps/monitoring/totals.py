@@ -2,6 +2,7 @@
 
 from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
 from apps.monitoring.latencies import Latencies
 
@@ -40,7 +41,7 @@ class Totals:
         """Milliseconds at each percentile; None where no call has a latency."""
         return self.latencies.percentiles(wanted) if self.latencies else [None] * len(wanted)
 
-    def add_counts(self, counts: Mapping[str, int], errors: Mapping[str, int]) -> None:
+    def add_counts(self, counts: Mapping[str, int], errors: Mapping[str, int] = MappingProxyType({})) -> None:
         self.requests += sum(counts.values())
         for mine, theirs in ((self.counts, counts), (self.errors, errors)):
             for name, count in theirs.items():
@@ -48,8 +49,9 @@ class Totals:
 
     def merge_latencies(self, latencies: Latencies) -> None:
         if self.latencies is None:
-            self.latencies = Latencies()
-        self.latencies.merge(latencies)
+            self.latencies = latencies.copy()
+        else:
+            self.latencies.merge(latencies)
 
     def note_in_flight(self, measurer: Hashable, highest: int) -> None:
         self.in_flight[measurer] = max(self.in_flight.get(measurer, 0), highest)

@@ -114,7 +114,7 @@ def test_the_overview_puts_the_unhealthy_endpoint_first(page: Page, cast: Cast, 
 
 
 QUERIES = {
-    ("overview", ""): 21,
+    ("overview", ""): 23,
     ("endpoint_figures", ""): 8,
     ("monitoring", ""): 7,
     ("monitoring", "?by=release&compare=day"): 10,
