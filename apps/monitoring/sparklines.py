@@ -8,8 +8,9 @@ Values = Sequence[float | None]
 
 
 def line(values: Values, highest: float = 0) -> str:
-    """The ``d`` of a line through the values, left to right. Gaps stay gaps; zero lies on the floor, and ``highest``
-    (or the highest value, where it is more) at the top.
+    """The ``d`` of a line through the values, left to right. Gaps stay gaps, and a value between two is a dot.
+
+    Zero lies on the floor, and ``highest`` (or the highest value, where it is more) at the top.
     """
     top = max(highest, *(value for value in values if value is not None), 0) or 1
     steps = max(1, len(values) - 1)
@@ -20,6 +21,8 @@ def line(values: Values, highest: float = 0) -> str:
             continue
         x = WIDTH * index / steps
         parts.append(f"{'L' if pen_is_down else 'M'}{x:.1f} {height_of(value, top):.1f}")
+        if not pen_is_down and (index + 1 == len(values) or values[index + 1] is None):
+            parts.append("h0")
         pen_is_down = True
     return "".join(parts)
 

@@ -1,4 +1,4 @@
-/* The frame's behaviour: drawer, theme choice, copy buttons, relative times, toasts, confirmations, and htmx's answers. */
+/* The frame's behaviour: drawer, theme choice, copy buttons, times, tables on phones, toasts, confirmations, htmx's answers. */
 "use strict";
 
 (() => {
@@ -97,6 +97,18 @@
   refreshTimes();
   setInterval(refreshTimes, 20000);
 
+  /* Tables: on a phone each row is a small card, and each cell stands beside the name of its column */
+  function nameCells(root = document) {
+    for (const table of root.querySelectorAll(".table-responsive > table")) {
+      const names = [...(table.tHead?.rows[0]?.cells ?? [])].map((cell) => cell.textContent.trim());
+      for (const row of [...table.tBodies].flatMap((part) => [...part.rows])) {
+        for (const cell of row.cells) if (cell.colSpan === 1) cell.dataset.column = names[cell.cellIndex] ?? "";
+      }
+    }
+  }
+
+  nameCells();
+
   /* Toasts: successes leave by themselves, problems stay until they are closed */
   function dismiss(toast) {
     if (!toast) return;
@@ -178,7 +190,9 @@
   });
   document.addEventListener("htmx:sendError", () => showProblem(body.dataset.lost));
   document.addEventListener("htmx:afterSettle", (event) => {
-    refreshTimes(event.target.parentElement || document);
+    const changed = event.target.parentElement || document;
+    refreshTimes(changed);
+    nameCells(changed);
     armToasts();
   });
 })();

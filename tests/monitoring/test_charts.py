@@ -67,6 +67,6 @@ def test_a_share_never_reaches_over_a_hundred_percent() -> None:
 
 
 def test_a_small_chart_lifts_its_pen_over_gaps() -> None:
-    assert sparklines.line([0, 10, None, 10]) == "M0.0 27.0L40.0 2.0M120.0 2.0"
+    assert sparklines.line([0, 10, None, 10]) == "M0.0 27.0L40.0 2.0M120.0 2.0h0"
     assert sparklines.line([None, None]) == ""
     assert sparklines.area([1, 1]).endswith("L120 28L0 28Z")
