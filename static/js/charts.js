@@ -3,6 +3,7 @@
 
 (() => {
   const LANGUAGE = document.documentElement.lang;
+  const NARROW = 480; // px; the dates below six ticks would lie on each other
   const CONFIG = { locale: LANGUAGE, showSendToCloud: false, plotlyServerURL: "", displaylogo: false, responsive: true,
     modeBarButtonsToRemove: ["lasso2d", "select2d", "autoScale2d", "toImage"] };
 
@@ -61,6 +62,7 @@
     if (!source || !window.Plotly) return;
     const figure = JSON.parse(source.textContent);
     const height = Number(area.dataset.height) || undefined;
+    if (area.clientWidth < NARROW && figure.layout?.xaxis?.nticks) figure.layout.xaxis.nticks = 4;
     window.Plotly.react(area, resolve(figure.data || []), resolve(dress(figure.layout || {}, height)), { ...CONFIG, ...figure.config });
     listen(area);
   }

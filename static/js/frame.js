@@ -102,7 +102,11 @@
     for (const table of root.querySelectorAll(".table-responsive > table")) {
       const names = [...(table.tHead?.rows[0]?.cells ?? [])].map((cell) => cell.textContent.trim());
       for (const row of [...table.tBodies].flatMap((part) => [...part.rows])) {
-        for (const cell of row.cells) if (cell.colSpan === 1) cell.dataset.column = names[cell.cellIndex] ?? "";
+        let column = 0;
+        for (const cell of row.cells) {
+          cell.dataset.column = cell.colSpan === 1 ? names[column] ?? "" : "";
+          column += cell.colSpan;
+        }
       }
     }
   }
