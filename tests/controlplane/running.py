@@ -29,6 +29,8 @@ class Up:
     ) -> None:
         self.home, self.web_port, self.gateway_port = home, web_port, gateway_port
         self.lines: list[str] = []
+        if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as a shell has it for what it starts behind
+            signal.signal(signal.SIGINT, signal.default_int_handler)
         inherited = {name: value for name, value in os.environ.items() if not name.startswith(("SLIPWAY_", "DJANGO_"))}
         self.process = subprocess.Popen(
             [sys.executable, str(ROOT / "manage.py"), "up", *options],
