@@ -4,6 +4,7 @@ import base64
 import errno
 import hashlib
 import os
+import random
 import shutil
 from collections.abc import Callable
 from datetime import timedelta
@@ -24,7 +25,7 @@ from apps.library.models import Artifact, Upload
 from apps.library.store import get_store
 from tests.cast import Cast
 
-DATA = os.urandom(300_000)
+DATA = random.Random(7).randbytes(300_000)
 
 
 def metadata(**facts: str) -> str:

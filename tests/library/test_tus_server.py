@@ -4,6 +4,7 @@ import hashlib
 import io
 import json
 import os
+import random
 import re
 import signal
 import socket
@@ -27,7 +28,7 @@ from apps.library.store import Store
 from apps.library.store.base import hash_file, hash_stream, key_of
 from tests.library.stage import SMALL_QUOTA
 
-DATA = os.urandom(300_000)
+DATA = random.Random(7).randbytes(300_000)
 FACTS = {"filename": "digits.onnx", "project": "digits-team"}
 LARGE = 150 << 20
 

@@ -3,6 +3,7 @@
 import json
 import os
 import pickle
+import random
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -280,7 +281,11 @@ def test_without_a_sandbox_pickles_are_refused_and_the_rest_is_examined(
 
 
 def test_evidence_is_plain_json_and_every_sentence_fills_in(tmp_path: Path) -> None:
-    for name, data in (("m.onnx", graph()), ("m.pkl", pickle.dumps(LogisticRegression())), ("x", os.urandom(500))):
+    for name, data in (
+        ("m.onnx", graph()),
+        ("m.pkl", pickle.dumps(LogisticRegression())),
+        ("x", random.Random(7).randbytes(500)),
+    ):
         for evidence in examined(tmp_path, {name: data}).checks.values():
             json.dumps(dict(evidence.details), allow_nan=False)
             for message in (evidence.summary, evidence.reason, evidence.advice):
