@@ -31,15 +31,8 @@ SAMPLES_KEPT = timedelta(days=2)
 DELIVERIES_KEPT = timedelta(days=90)
 PENDING_KEPT = timedelta(days=1)  # alerts that ended before they fired
 
-#: How far back late windows are looked for: a gateway keeps what was not collected for 15 minutes.
-LATE = {
-    MINUTE: timedelta(minutes=20),
-    FIVE_MINUTES: timedelta(minutes=30),
-    QUARTER: timedelta(minutes=45),
-    HOUR: timedelta(hours=2),
-    FOUR_HOURS: timedelta(hours=6),
-    DAY: timedelta(hours=26),
-}
+#: How far back late windows are looked for, or two steps: a gateway keeps what was not collected for 15 minutes.
+LATE = timedelta(minutes=20)
 BATCH = 2000
 BATCHES_AT_ONCE = 25
 
@@ -100,7 +93,7 @@ def _stretch(fine: int, coarse: int, now: datetime) -> Span | None:
     first = last or Window.objects.filter(seconds=fine).aggregate(first=Min("start"))["first"]
     if first is None:
         return None
-    start = floor(min(first, end - LATE[coarse]), coarse)
+    start = floor(min(first, end - max(LATE, timedelta(seconds=2 * coarse))), coarse)
     return Span(start, end, coarse) if start < end else None
 
 
