@@ -17,6 +17,7 @@ class Limits:
     slowest_rate: int = 64 << 10  # bytes a second
     answer_idle_seconds: float = 60.0  # between two parts of an answer that has begun
     connect_seconds: float = 2.0
+    silent_seconds: float = 15.0  # until a machine that acknowledges nothing counts as gone; a busy replica's does
     pool_idle_seconds: float = 20.0  # shorter than what replicas keep, so that we close first
     eject_seconds: float = 5.0  # the first time that a replica fails three times in a row
     eject_most_seconds: float = 60.0

@@ -1,6 +1,7 @@
 """Replicas as the gateway sees them: their connections, what they are doing, and whether they are trusted just now."""
 
 import asyncio
+import socket
 from collections import deque
 from collections.abc import Sequence
 
@@ -54,9 +55,10 @@ class Backend:
         host, port = self._seat
         try:
             async with asyncio.timeout(self._limits.connect_seconds):
-                _, connection = await loop.create_connection(
+                transport, connection = await loop.create_connection(
                     lambda: Connection(loop, self._limits.buffer_bytes), host, port
                 )
+            _end_with_its_machine(transport.get_extra_info("socket"), self._limits.silent_seconds)
         except (OSError, TimeoutError) as error:
             raise Unreachable(str(error) or "no connection in time") from error
         return connection
@@ -104,3 +106,13 @@ class Backend:
         self.ejected_until = now + min(limits.eject_seconds * self._ejections, limits.eject_most_seconds)
         self._failures = 0
         return True
+
+
+def _end_with_its_machine(line: socket.socket, seconds: float) -> None:
+    """Let the kernel end a connection to a machine that is gone: one that lost its power or cable says no goodbye."""
+    if not hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux has it
+        return
+    line.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, round(seconds * 1000))
+    line.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)  # also while an answer is waited for
+    line.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, max(1, round(seconds / 2)))
+    line.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, max(1, round(seconds / 6)))

@@ -6,7 +6,10 @@ somebody else.
 
 import asyncio
 import contextlib
+import ctypes
 import hashlib
+import socket
+import struct
 import threading
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
@@ -168,6 +171,12 @@ async def refuse_unread(asked: Asked, reader: asyncio.StreamReader, writer: asyn
     await read_body(asked, reader)
 
 
+def drop_all(line: socket.socket) -> None:
+    """A filter on the socket that drops every packet (Linux: one instruction of classic BPF, "return 0")."""
+    program = ctypes.create_string_buffer(struct.pack("=HBBI", 0x06, 0, 0, 0))
+    line.setsockopt(socket.SOL_SOCKET, 26, struct.pack("HP", 1, ctypes.addressof(program)))
+
+
 # --- the stage ------------------------------------------------------------------------------------------------------
 
 
@@ -190,6 +199,12 @@ class Stage:
 
         self._run(start())
         return stand_in
+
+    def pull_the_cable(self, stand_in: StandIn) -> None:
+        """Let nothing in that comes for it, not even at the kernel: no acknowledgement, no reset, no new connection."""
+        lines = [writer.get_extra_info("socket") for writer in stand_in.open]
+        for line in [*lines, *self._servers[stand_in.port].sockets]:
+            drop_all(line)
 
     def kill(self, stand_in: StandIn) -> None:
         """Stop listening and reset every connection at once, like a process that was killed."""

@@ -3,10 +3,12 @@
 import asyncio
 import http.client
 import socket
+import sys
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -225,6 +227,29 @@ def test_a_model_that_takes_too_long_is_a_504(gateway: Gateway, stage: Stage) ->
     assert answer.error == "the model did not answer within 0.3 seconds"
     assert time.monotonic() - began < 3
     assert gateway.windows_of(endpoint, calls=1)[-1]["errors"] == {"timeout": 1}
+    released.set()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="a filter of packets that Linux has")
+@pytest.mark.parametrize("has_heard", [False, True], ids=["before the call came", "while it computed"])
+def test_a_machine_that_is_gone_without_a_goodbye_is_noticed(
+    launch: "Callable[..., Gateway]", stage: Stage, has_heard: bool
+) -> None:
+    gateway, released = launch(silent_seconds=1.0), threading.Event()
+    lost = stage.add(answer_after(released) if has_heard else answer_well)
+    key, endpoint = gateway.make_key(), gateway.make_endpoint(lost.as_replica())
+    gateway.publish()
+    if not has_heard:
+        assert gateway.infer(endpoint, key).status == 200
+        stage.pull_the_cable(lost)
+
+    with ThreadPoolExecutor(1) as pool:
+        call, begun = pool.submit(gateway.infer, endpoint, key), time.monotonic()
+        if has_heard:
+            wait_until(lambda: lost.asked)
+            stage.pull_the_cable(lost)
+        assert call.result().status in (502, 503)  # the latter where it was asked again, and could not be reached
+    assert time.monotonic() - begun < 8  # the endpoint itself allows a minute
     released.set()
 
 
