@@ -23,14 +23,16 @@ LONG = ("engines", "faults", "promises")
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Leave what takes engines and minutes for where they are asked for; there, hosts are shared and faults are alone.
 
-    With ``--dist loadgroup`` the Docker hosts are started in one process only, beside the faults in another one.
+    With ``--dist loadgroup`` the Docker hosts are started in one process only; beside it another one breaks things, and
+    then goes on with databases, brokers and stores.
     """
     are_asked_for = engines.are_asked_for()
     words = f"takes minutes and engines of its own: SLIPWAY_REQUIRE={','.join(sorted(engines.ASKED_FOR))} asks for it"
     for item in items:
-        room = item.path.relative_to(HERE).parts[0]
+        room, part = item.path.relative_to(HERE).parts[:2]
         if room in LONG and are_asked_for:
-            item.add_marker(pytest.mark.xdist_group("faults" if room == "faults" else "engines"))
+            group = "faults" if room == "faults" else "stores" if part == "stores" else "hosts"
+            item.add_marker(pytest.mark.xdist_group(group))
         elif room in LONG and room != "promises":
             item.add_marker(pytest.mark.skip(reason=words))
 
