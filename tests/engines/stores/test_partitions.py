@@ -83,7 +83,8 @@ def test_hours_are_rolled_up_across_midnight(people: Cast) -> None:
     partitions.make_ahead(NOON)
     late = datetime(2026, 5, 10, 23, tzinfo=UTC)
     traffic(deployment, late, late + timedelta(hours=2))
-    assert roll_up(late + timedelta(hours=2, minutes=1)) == 120 + 2
+    of_each_length = [120, 24, 8, 2, 1, 1]  # from a minute to a day
+    assert roll_up(late + timedelta(hours=2, minutes=1)) == sum(of_each_length)
     assert rows_in("monitoring_window_coarse") == 122
 
 
