@@ -21,20 +21,25 @@ LONG = ("engines", "faults", "promises")
 
 @pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Leave what takes engines and minutes for where they are asked for; there, hosts are shared and faults are alone.
+    """Leave what takes engines and minutes for where they are asked for.
 
-    With ``--dist loadgroup`` the Docker hosts are started in one process only; beside it another one breaks things, and
-    then goes on with databases, brokers and stores.
+    With ``--dist loadgroup`` what shares servers is in one process, so that each of them is started once.
     """
     are_asked_for = engines.are_asked_for()
     words = f"takes minutes and engines of its own: SLIPWAY_REQUIRE={','.join(sorted(engines.ASKED_FOR))} asks for it"
     for item in items:
         room, part = item.path.relative_to(HERE).parts[:2]
         if room in LONG and are_asked_for:
-            group = "faults" if room == "faults" else "stores" if part == "stores" else "hosts"
-            item.add_marker(pytest.mark.xdist_group(group))
+            item.add_marker(pytest.mark.xdist_group(group_of(room, part)))
         elif room in LONG and room != "promises":
             item.add_marker(pytest.mark.skip(reason=words))
+
+
+def group_of(room: str, part: str) -> str:
+    """The Docker hosts, the whole installation, the stores and brokers; or what breaks workers, which needs none."""
+    if part in ("compose", "stores"):
+        return part
+    return "faults" if room == "faults" and part != "test_docker_hosts.py" else "hosts"
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
