@@ -14,6 +14,7 @@ from apps.gateway.upstream import Connection, Dropped, ReplicaError, Unreachable
 
 MOST_ATTEMPTS = 3
 _BAD_GATEWAYS = frozenset({502, 503, 504})
+_DECLINED = 503  # the replica loads, drains or has too much to do, and has done nothing with the call
 
 
 class Question(NamedTuple):
@@ -40,8 +41,9 @@ class Forwarder:
     async def forward(self, call: Call, endpoint: LiveEndpoint, address: Address, head: Head) -> None:
         """Answer the call from a replica; raises Refusal where none could, as long as nothing was answered.
 
-        A call goes to another replica where that is safe: no connection came about, so nothing was seen of it; or it
-        broke off, the endpoint's calls may be repeated and the body is still at hand (then once).
+        A call goes to another replica where that is safe: no connection came about, so nothing was seen of it; the
+        replica declined with 503, and the body is still at hand; or it broke off, and the endpoint's calls may be
+        repeated, too (then once). Where there is no other, what a replica said that declined is the answer.
         """
         version = address.version
         choices = endpoint.of_version(address.model, version) if version else endpoint.everything
@@ -56,32 +58,35 @@ class Forwarder:
         tried: list[Backend] = []
         while True:
             try:
-                await self._exchange(call, route, backend, question)
+                declined = await self._exchange(call, route, backend, question)
             except ReplicaError as error:
                 tried.append(backend)
                 if call.has_begun:
                     raise
-                route, backend = self._choose_again(endpoint, choices, route, question, tried, error)
+                is_safe = isinstance(error, Unreachable) or (question.may_repeat and len(tried) == 1)
+                choice = self._choose_again(endpoint, choices, route, tried) if is_safe else None
+                if choice is None:
+                    raise (unreachable() if isinstance(error, Unreachable) else broken_off()) from error
             else:
-                self._events["masked"] += bool(tried)
-                return
+                tried.append(backend)
+                choice = self._choose_again(endpoint, choices, route, tried) if declined else None
+                if choice is None:
+                    if declined:
+                        await call.answer(_DECLINED, *declined)
+                    self._events["masked"] += len(tried) > 1 and not declined
+                    return
+            route, backend = choice
 
     def _choose_again(
-        self,
-        endpoint: LiveEndpoint,
-        choices: Choices,
-        route: LiveRoute,
-        question: Question,
-        tried: list[Backend],
-        error: ReplicaError,
-    ) -> tuple[LiveRoute, Backend]:
-        is_safe = isinstance(error, Unreachable) or (question.may_repeat and len(tried) == 1)
-        if is_safe and len(tried) < MOST_ATTEMPTS:
+        self, endpoint: LiveEndpoint, choices: Choices, route: LiveRoute, tried: list[Backend]
+    ) -> tuple[LiveRoute, Backend] | None:
+        """Another replica, as far as there is one and second attempts are left."""
+        if len(tried) < MOST_ATTEMPTS:
             choice = endpoint.second_choice(choices, route, self._loop.time(), tried)
             if choice is not None and endpoint.take_retry():
                 self._events["retries"] += 1
                 return choice
-        raise (unreachable() if isinstance(error, Unreachable) else broken_off()) from error
+        return None
 
     # --- the request ---------------------------------------------------------------------------------------------
 
@@ -133,7 +138,10 @@ class Forwarder:
 
     # --- one attempt ---------------------------------------------------------------------------------------------
 
-    async def _exchange(self, call: Call, route: LiveRoute, backend: Backend, question: Question) -> None:
+    async def _exchange(
+        self, call: Call, route: LiveRoute, backend: Backend, question: Question
+    ) -> tuple[list[tuple[bytes, bytes]], bytes] | None:
+        """Ask one replica and pass its answer on; or return the answer of one that declined, which nobody has seen."""
         meter = call.meter = route.meter
         call.release = route.release
         call.is_routed = True
@@ -146,7 +154,11 @@ class Forwarder:
                 connection = await backend.connect()
                 await self._ask(call, connection, backend, question)
             self._note_status(connection.status, route, backend)
-            await self._relay(call, connection)
+            answer = None
+            if connection.status == _DECLINED and connection.is_complete and question.is_whole:
+                answer = connection.headers, connection.body
+            else:
+                await self._relay(call, connection)
         except BaseException as error:
             if connection is not None:
                 connection.close()
@@ -155,6 +167,7 @@ class Forwarder:
             raise
         else:
             backend.give_back(connection, self._loop.time())
+            return answer
         finally:
             backend.in_flight -= 1
             meter.end()

@@ -108,6 +108,21 @@ def test_a_call_that_reached_nobody_may_always_go_elsewhere(gateway: Gateway, st
     assert good.asked[-1].size == 300_000
 
 
+def test_a_call_that_one_replica_declines_goes_to_another(gateway: Gateway, stage: Stage) -> None:
+    """It loads, drains or has too much to do: nothing was done yet, even where a call must not be repeated."""
+    loading = compose(503, b'{"error": "The model is still loading"}', "Retry-After: 1")
+    first, second = stage.add(answer_with(loading)), stage.add()
+    key = gateway.make_key()
+    endpoint = gateway.make_endpoint(first.as_replica(), second.as_replica(), idempotent=False)
+    alone = gateway.make_endpoint(stage.add(answer_with(loading)).as_replica())
+    gateway.publish()
+
+    assert {gateway.infer(endpoint, key).status for _ in range(20)} == {200}
+    assert first.asked
+    answer = gateway.infer(alone, key)
+    assert (answer.status, answer.error, answer.headers["retry-after"]) == (503, "The model is still loading", "1")
+
+
 def test_a_dead_deployment_is_covered_by_another(gateway: Gateway, stage: Stage) -> None:
     good = stage.add()
     routes = (Route("1", "stable", 50, (good.as_replica(),)), Route("2", "canary", 50, (NOBODY,)))
