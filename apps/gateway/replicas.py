@@ -58,7 +58,8 @@ class Backend:
                 transport, connection = await loop.create_connection(
                     lambda: Connection(loop, self._limits.buffer_bytes), host, port
                 )
-            _end_with_its_machine(transport.get_extra_info("socket"), self._limits.silent_seconds)
+            if not connection.is_lost:
+                _end_with_its_machine(transport.get_extra_info("socket"), self._limits.silent_seconds)
         except (OSError, TimeoutError) as error:
             raise Unreachable(str(error) or "no connection in time") from error
         return connection

@@ -86,7 +86,9 @@ class Connection(asyncio.Protocol):
     # --- what the gateway asks -----------------------------------------------------------------------------------
 
     def ask(self, data: bytes) -> "asyncio.Future[None]":
-        """Send a request, or its head and what there is of its body."""
+        """Send a request, or its head and what there is of its body; raises Unreachable where nobody is there."""
+        if self.is_lost:
+            raise Unreachable("the connection ended before anything was asked")
         if self.uses:
             self._expect_answer()
         self.uses += 1

@@ -12,7 +12,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from apps.gateway.config import Limits
+from apps.gateway.replicas import Backend
 from apps.gateway.tables import Replica, Route
+from apps.gateway.upstream import Unreachable
 from tests.gateway.conftest import INFER, Gateway, free_port, wait_until
 from tests.gateway.replicas import (
     Asked,
@@ -142,6 +145,33 @@ def test_replicas_that_all_refuse_make_a_503(gateway: Gateway) -> None:
 
     assert (answer.status, answer.headers["retry-after"]) == (503, "1")
     assert answer.error.startswith("no replica can be reached")
+
+
+def test_a_connection_that_ended_before_it_was_asked_anything_says_so(stage: Stage) -> None:
+    """Whoever waited for its answer would wait for as long as the endpoint allows."""
+    hasty = stage.add()
+    hasty.is_killed = True
+
+    async def ask_too_late() -> None:
+        connection = await Backend(hasty.as_replica(), Limits()).connect()
+        while not connection.is_lost:
+            await asyncio.sleep(0.01)
+        with pytest.raises(Unreachable):
+            await connection.ask(b"GET /v2 HTTP/1.1\r\n\r\n")
+
+    asyncio.run(asyncio.wait_for(ask_too_late(), 10))
+
+
+def test_a_replica_that_hangs_up_at_once_is_no_fault_of_the_gateway(gateway: Gateway, stage: Stage) -> None:
+    hasty = stage.add()
+    hasty.is_killed = True
+    key, endpoint = gateway.make_key(), gateway.make_endpoint(hasty.as_replica())
+    gateway.publish()
+
+    with ThreadPoolExecutor(20) as pool:
+        answers = [call.result() for call in [pool.submit(gateway.infer, endpoint, key) for _ in range(400)]]
+
+    assert {answer.status for answer in answers} <= {502, 503}
 
 
 def test_an_endpoint_without_replicas_says_so(gateway: Gateway) -> None:

@@ -33,9 +33,9 @@ FIND_WALL = "from worker import sandbox; wall = sandbox.strongest(); print(wall 
 
 
 def infer(stack: Stack, key: str) -> Any:
-    """The model's answer, or its refusal as it is."""
+    """The model's answer, or its refusal: the status and what it says."""
     answer = stack.call(GATEWAY, PATH, body=BODY, key=key)
-    return answer.json()["outputs"][0]["data"] if answer.status == 200 else answer.status
+    return answer.json()["outputs"][0]["data"] if answer.status == 200 else (answer.status, answer.data.decode())
 
 
 def wait_for_model(stack: Stack, key: str) -> float:
@@ -104,7 +104,7 @@ def key(running: Stack, open_browser: Open, tmp_path_factory: pytest.TempPathFac
 
 def test_a_model_is_uploaded_approved_and_called_through_the_gateway(running: Stack, key: str) -> None:
     wait_for_model(running, key)
-    assert infer(running, key + "x") == 401
+    assert infer(running, key + "x")[0] == 401
 
 
 def test_models_run_behind_landlock_and_not_at_all_where_even_that_is_missing(stack: Stack) -> None:
