@@ -27,6 +27,7 @@ _COLUMNS = (
     "start",
     "source",
     "counts",
+    "errors",
     "bytes_in",
     "bytes_out",
     "in_flight_max",
@@ -43,6 +44,7 @@ class Row:
     start: datetime
     source: str
     counts: dict[str, int]
+    errors: dict[str, int]
     bytes_in: int
     bytes_out: int
     in_flight: int
@@ -54,7 +56,7 @@ class Row:
         return Latencies.of(self.histogram)
 
     def add_to(self, totals: Totals) -> None:
-        totals.add_counts(self.counts)
+        totals.add_counts(self.counts, self.errors)
         totals.bytes_in += self.bytes_in
         totals.bytes_out += self.bytes_out
         totals.note_in_flight((self.deployment, self.source), self.in_flight)

@@ -2,7 +2,6 @@
 
 from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
-from types import MappingProxyType
 
 from apps.monitoring.latencies import Latencies
 
@@ -41,7 +40,7 @@ class Totals:
         """Milliseconds at each percentile; None where no call has a latency."""
         return self.latencies.percentiles(wanted) if self.latencies else [None] * len(wanted)
 
-    def add_counts(self, counts: Mapping[str, int], errors: Mapping[str, int] = MappingProxyType({})) -> None:
+    def add_counts(self, counts: Mapping[str, int], errors: Mapping[str, int]) -> None:
         self.requests += sum(counts.values())
         for mine, theirs in ((self.counts, counts), (self.errors, errors)):
             for name, count in theirs.items():

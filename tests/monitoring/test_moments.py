@@ -63,10 +63,11 @@ def test_lines_without_a_time_belong_to_the_one_before(minute: datetime) -> None
 
 
 def test_figures_are_of_that_minute_by_deployment(page: Page, live: Deployment, minute: datetime) -> None:
-    calls = {"2xx": 21, "5xx": 4}
+    measured = window(live.endpoint, live, minute, latencies_ms=[70.0] * 25, counts={"2xx": 21, "5xx": 4})
+    measured.errors = {"reset": 3, "timeout": 1}
     Window.objects.bulk_create(
         [
-            window(live.endpoint, live, minute, latencies_ms=[70.0] * 25, counts=calls),
+            measured,
             window(live.endpoint, None, minute, counts={"5xx": 3}),
             window(live.endpoint, live, minute + timedelta(minutes=1), counts={"2xx": 999}),
         ]
@@ -76,6 +77,7 @@ def test_figures_are_of_that_minute_by_deployment(page: Page, live: Deployment, 
     assert f"#{live.pk}</a>" in text
     assert '<td class="number">25</td>' in text
     assert 'tone-bad">4<' in text
+    assert "reset 3, timeout 1" in text
     assert "70.1 ms" in text or "70 ms" in text
     assert "no replica was ready" in text
     assert "999" not in text
