@@ -1,14 +1,19 @@
 """The whole installation in containers, from its first start to its restoration from a backup."""
 
+import contextlib
 import os
 import shutil
 import signal
+import threading
 import time
+from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import onnx
 import pytest
+import urllib3
 from playwright.sync_api import expect
 
 from tests.engines.compose.conftest import Open
@@ -36,6 +41,30 @@ def infer(stack: Stack, key: str) -> Any:
     """The model's answer, or its refusal: the status and what it says."""
     answer = stack.call(GATEWAY, PATH, body=BODY, key=key)
     return answer.json()["outputs"][0]["data"] if answer.status == 200 else (answer.status, answer.data.decode())
+
+
+@contextlib.contextmanager
+def calling(stack: Stack, key: str) -> Iterator[Counter[str]]:
+    """Two clients who call the model without a pause; what they are answered, counted."""
+    answers: Counter[str] = Counter()
+    is_over = threading.Event()
+
+    def call() -> None:
+        while not is_over.is_set():
+            try:
+                answers[str(infer(stack, key))] += 1
+            except urllib3.exceptions.HTTPError as error:
+                answers[repr(error)] += 1
+
+    callers = [threading.Thread(target=call) for _ in range(2)]
+    for caller in callers:
+        caller.start()
+    try:
+        yield answers
+    finally:
+        is_over.set()
+        for caller in callers:
+            caller.join()
 
 
 def wait_for_model(stack: Stack, key: str) -> float:
@@ -122,17 +151,19 @@ def test_models_run_behind_landlock_and_not_at_all_where_even_that_is_missing(st
     assert stack.run(*bare, *python, refused).strip() == "no_sandbox"
 
 
-def test_workers_and_gateways_can_be_several(running: Stack, key: str) -> None:
-    running.up("--scale", "worker=2", "--scale", "gateway=2", "--no-recreate")
-    assert len(running.containers("worker", "gateway")) == 4
-    answers = []
-
+def test_workers_and_gateways_come_and_go_and_no_call_is_lost(running: Stack, key: str) -> None:
     def has_measured_both() -> bool:
-        answers.append(infer(running, key))
         return running.sql("SELECT count(DISTINCT source) FROM monitoring_window WHERE requests > 0") == "2"
 
-    wait_until(has_measured_both, BACK_SECONDS, what="measurements of both gateways are collected")
-    assert set(map(str, answers)) == {str(DOUBLED)}
+    with calling(running, key) as answers:
+        running.up("--scale", "worker=2", "--scale", "gateway=2", "--no-recreate")
+        assert len(running.containers("worker", "gateway")) == 4
+        wait_until(has_measured_both, BACK_SECONDS, what="measurements of both gateways are collected")
+        running.up("--scale", "worker=1", "--scale", "gateway=1", "--no-recreate")
+        assert len(running.containers("worker", "gateway")) == 2
+        time.sleep(2)  # for as long as the front may still know the one that has gone
+    assert answers.keys() == {str(DOUBLED)}
+    running.figures["calls while a second gateway came and went"] = answers.total()
 
 
 def test_killed_containers_come_back_and_with_them_the_model(running: Stack, key: str) -> None:
