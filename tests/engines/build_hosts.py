@@ -5,6 +5,7 @@
 
 import contextlib
 import os
+import secrets
 import shutil
 import subprocess
 import tempfile
@@ -30,6 +31,7 @@ class BuildHost:
 
     folder: Path
     network: str = "host"
+    name: str = field(default_factory=lambda: f"slw-build-{secrets.token_hex(4)}")  # as containerd takes it: no "_"
     _process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
 
     @property
@@ -56,7 +58,7 @@ class BuildHost:
         }
 
     def start(self) -> None:
-        names = [f"--containerd-namespace={self.folder.name}", f"--containerd-plugins-namespace={self.folder.name}-p"]
+        names = [f"--containerd-namespace={self.name}", f"--containerd-plugins-namespace={self.name}-p"]
         folders = [f"--data-root={self.folder}/data", f"--exec-root={self.folder}/run", f"--pidfile={self.folder}/pid"]
         command = ["setpriv", "--pdeathsig", "TERM", require("docker"), *names, *folders, f"--host={self.url}"]
         with (self.folder / "log").open("ab") as log:

@@ -6,12 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from apps.releases.services import BUILD_ATTEMPTS
 from tests.engines.build_hosts import BuildHost, build_host
 from tests.engines.image.making import double, settings_for
 from tests.engines.registries import Registry, serve_registry
 from worker.builders.image.builder import ImageBuilder
-from worker.errors import ToolError
 from worker.specs import BuildResult, BuildSpec
 
 __all__ = ["build_host"]
@@ -37,10 +35,4 @@ def registry() -> Iterator[Registry]:
 def first(registry: Registry, build_host: BuildHost, tmp_path_factory: pytest.TempPathFactory) -> First:
     home, lines = tmp_path_factory.mktemp("first"), []
     spec, builder = double(home), ImageBuilder(settings_for(registry, build_host))
-    for attempt in range(1, BUILD_ATTEMPTS + 1):  # as a worker tries again what may pass: the package index is far away
-        try:
-            return First(spec, home, builder.build(spec, home, lines.append), tuple(lines))
-        except ToolError as error:
-            if error.permanent or attempt == BUILD_ATTEMPTS:
-                raise
-    raise AssertionError
+    return First(spec, home, builder.build(spec, home, lines.append), tuple(lines))
