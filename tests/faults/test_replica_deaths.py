@@ -4,14 +4,16 @@ import asyncio
 import resource
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pytest
 
 from tests.faults import ROUNDS
+from tests.faults.replica import ReplicaProcess
 from tests.gateway.conftest import INFER, Gateway, wait_until
-from tests.gateway.replicas import Asked, Stage, compose
 
 # All at once. A gateway takes 4,096 and three of them would take 9,000; callers, gateway and replicas share two cores
 # here, and with more than this it is the callers that are slow.
@@ -50,18 +52,26 @@ class Crowd:
         writer.close()
 
 
-async def answer_late(asked: Asked, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    await asyncio.sleep(SECONDS)
-    writer.write(compose())
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Callable[..., ReplicaProcess]]:
+    """Starts replicas that take ``SECONDS`` for an answer."""
+    with ExitStack() as opened:
+
+        def start_one(port: int = 0) -> ReplicaProcess:
+            replica = ReplicaProcess.start(tmp_path / f"notes-{time.monotonic_ns()}", SECONDS, port)
+            opened.callback(replica.kill)
+            return replica
+
+        yield start_one
 
 
 @pytest.mark.parametrize("may_repeat", [True, False], ids=["may be repeated", "may not"])
 def test_a_replica_that_dies_under_load_costs_nobody_a_call(
-    launch: Callable[..., Gateway], stage: Stage, may_repeat: bool
+    launch: Callable[..., Gateway], start: Callable[..., ReplicaProcess], may_repeat: bool
 ) -> None:
     allow_many_connections()
     gateway = launch(connect_seconds=60.0, in_flight_per_key=OF_A_KEY)  # a busy machine is not what is tried here
-    first, second = stage.add(answer_late), stage.add(answer_late)
+    first, second = start(), start()
     keys = [gateway.make_key() for _ in range(CALLERS // OF_A_KEY)]
     replicas = first.as_replica(), second.as_replica()
     endpoint = gateway.make_endpoint(*replicas, idempotent=may_repeat, timeout_seconds=120.0)
@@ -71,7 +81,7 @@ def test_a_replica_that_dies_under_load_costs_nobody_a_call(
     async def kill_on_the_way() -> None:
         while crowd.most < CALLERS * 0.95:
             await asyncio.sleep(0.01)
-        await asyncio.to_thread(stage.kill, first)
+        await asyncio.to_thread(first.kill)
         since = time.monotonic()
         await asyncio.to_thread(wait_until, lambda: gateway.event("ejections") > ejections, 60)
         seconds[0] = time.monotonic() - since
@@ -80,22 +90,22 @@ def test_a_replica_that_dies_under_load_costs_nobody_a_call(
         await asyncio.gather(kill_on_the_way(), *(crowd.call(number) for number in range(CALLERS)))
 
     asyncio.run(everybody())
-    again = stage.add(port=first.port)
+    again = start(first.port)
     since = time.monotonic()
-    wait_until(lambda: gateway.infer(endpoint, keys[0]).status == 200 and again.asked, seconds=60)
+    wait_until(lambda: gateway.infer(endpoint, keys[0]).status == 200 and again.asked(), seconds=60)
     seconds[1] = time.monotonic() - since
     counts = Counter(crowd.answers.values())
     print(f"\n{CALLERS * EACH} calls, {crowd.most} at once, one of two replicas killed: {dict(counts)}")
     print(f"left out {seconds[0]:.1f} s after its death, called again {seconds[1]:.1f} s after its return")
 
     lost = {name for name, status in crowd.answers.items() if status != 200}
-    asked = Counter(one.headers["x-request-id"] for one in (*first.asked, *second.asked))
+    asked = first.asked() + second.asked()
     assert len(crowd.answers) == CALLERS * EACH
     if may_repeat:
         assert not lost
     else:
         assert len(lost) < crowd.most, "only of what it was asked before its death; what came later went elsewhere"
-        assert not lost & {one.headers["x-request-id"] for one in second.asked}
+        assert not lost & second.asked().keys()
         assert max(asked[name] for name in crowd.answers) == 1, "nothing is done twice"
 
 

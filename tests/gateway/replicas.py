@@ -211,7 +211,11 @@ class Stage:
 
         async def stop() -> None:
             stand_in.is_killed = True
-            self._servers.pop(stand_in.port).close()
+            server = self._servers.pop(stand_in.port)
+            for line in server.sockets:
+                self._loop.remove_reader(line)
+            await asyncio.sleep(0)  # whom it has just taken in is turned away; a closed server would forget them, open
+            server.close()
             for writer in list(stand_in.open):
                 writer.transport.abort()
 

@@ -46,6 +46,7 @@ class Stack:
     host: Daemon
     folder: Path
     figures: dict[str, float] = field(default_factory=dict)
+    _authorities: dict[str, ssl.SSLContext] = field(default_factory=dict)  # of each front that there has been
 
     @property
     def engine(self) -> docker.DockerClient:
@@ -130,10 +131,12 @@ class Stack:
 
     def trusting(self) -> ssl.SSLContext:
         (front,) = self.containers("front")
-        code, found = front.exec_run(["cat", "/data/caddy/pki/authorities/local/root.crt"])
-        if code:
-            raise OSError("the front has no authority yet")
-        return ssl.create_default_context(cadata=found.decode())
+        if front.id not in self._authorities:
+            code, found = front.exec_run(["cat", "/data/caddy/pki/authorities/local/root.crt"])
+            if code or not found:
+                raise OSError("the front has no authority yet")
+            self._authorities[front.id] = ssl.create_default_context(cadata=found.decode())
+        return self._authorities[front.id]
 
     def setup_path(self) -> str:
         """Where the link of a first start leads, as `docker-compose logs prepare` shows it."""
