@@ -17,6 +17,7 @@ __all__ = ["docker_ground", "docker_hosts", "ssh_doors", "swarm_ground"]
 
 HERE = Path(__file__).parent
 LONG = ("engines", "faults", "promises")
+PARTS = ("faults", "stores", "drivers", "compose", "journeys")  # each has servers of its own; the longest first
 
 
 @pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
@@ -27,19 +28,25 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """
     are_asked_for = engines.are_asked_for()
     words = f"takes minutes and engines of its own: SLIPWAY_REQUIRE={','.join(sorted(engines.ASKED_FOR))} asks for it"
+    order = {}
     for item in items:
-        room, part = item.path.relative_to(HERE).parts[:2]
+        room, name = item.path.relative_to(HERE).parts[:2]
         if room in LONG and are_asked_for:
-            item.add_marker(pytest.mark.xdist_group(group_of(room, part)))
+            part = part_of(room, name)
+            item.add_marker(pytest.mark.xdist_group(part))
+            order[item] = PARTS.index(part)
         elif room in LONG and room != "promises":
             item.add_marker(pytest.mark.skip(reason=words))
+    items.sort(key=lambda item: order.get(item, len(PARTS)))
 
 
-def group_of(room: str, part: str) -> str:
-    """The Docker hosts, the whole installation, the stores and brokers; or what breaks workers, which needs none."""
-    if part in ("compose", "stores"):
-        return part
-    return "faults" if room == "faults" and part != "test_docker_hosts.py" else "hosts"
+def part_of(room: str, name: str) -> str:
+    """What breaks workers needs no Docker host; of the rest, those who share the same ones, and are about as long."""
+    if name in ("compose", "stores"):
+        return name
+    if room == "faults" and name != "test_docker_hosts.py":
+        return "faults"
+    return "journeys" if name in ("journeys", "image") else "drivers"
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
