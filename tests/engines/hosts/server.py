@@ -82,10 +82,10 @@ def seen(query: dict) -> dict:
 
 
 def probes(query: dict) -> dict:
-    neighbours = [*NEIGHBOURS, *(tuple(each.split(":")) for each in query.get("also", "").split(",") if each)]
-    found = {f"connect {host}:{port}": lambda h=host, p=port: connect(h, int(p)) for host, port in neighbours}
+    others = [*NEIGHBOURS, *places(query.get("also", ""))]
     return {
-        **found,
+        **{f"connect {host}:{port}": lambda h=host, p=port: connect(h, p) for host, port in others},
+        **{f"ask {host}:{port}": lambda h=host, p=port: ask(h, p) for host, port in places(query.get("ask", ""))},
         "datagram": lambda: socket.socket(socket.AF_INET, socket.SOCK_DGRAM),
         "raw socket": lambda: socket.socket(socket.AF_INET, socket.SOCK_RAW, 1),
         "fast open": lambda: socket.socket().sendto(b"x", socket.MSG_FASTOPEN, ("10.231.1.1", 80)),
@@ -99,8 +99,20 @@ def probes(query: dict) -> dict:
     }
 
 
+def places(text: str) -> list:
+    return [(host, int(port)) for host, _colon, port in (each.partition(":") for each in text.split(",") if each)]
+
+
 def connect(host: str, port: int) -> None:
     socket.create_connection((host, port), timeout=1).close()
+
+
+def ask(host: str, port: int) -> None:
+    """A replica like this one: who merely connects may have got somewhere else, where the way out is open."""
+    connection = http.client.HTTPConnection(host, port, timeout=1)
+    connection.request("GET", "/v2/health/live")
+    if connection.getresponse().read() != b"{}":
+        raise OSError("somebody else answered")
 
 
 def run_from_tmp() -> None:

@@ -64,7 +64,7 @@ def test_replicas_are_spread_stay_together_only_where_they_must_and_never_see_ea
     own, other = (network_of(ground, name) for name in ("slipway-1-1-2", "slipway-1-1-0"))
     assert own["NetworkID"] != other["NetworkID"]
     neighbour = f"{other['IPAddress']}:8080"
-    said = ask(third.address, f"/seen?also={neighbour}")[1]["probes"][f"connect {neighbour}"]
+    said = ask(third.address, f"/seen?ask={neighbour}")[1]["probes"][f"ask {neighbour}"]
     is_itself = own["IPAddress"] == other["IPAddress"]  # two networks may count their addresses alike
     assert said.startswith("refused") or is_itself, (said, own, other)
 
