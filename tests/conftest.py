@@ -17,7 +17,7 @@ __all__ = ["docker_ground", "docker_hosts", "ssh_doors", "swarm_ground"]
 
 HERE = Path(__file__).parent
 LONG = ("engines", "faults", "promises")
-PARTS = ("faults", "stores", "drivers", "compose", "journeys")  # each has servers of its own; the longest first
+PARTS = ("faults", "stores", "compose", "journeys", "hosts", "swarm")  # each has servers of its own; the longest first
 
 
 @pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
@@ -30,9 +30,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     words = f"takes minutes and engines of its own: SLIPWAY_REQUIRE={','.join(sorted(engines.ASKED_FOR))} asks for it"
     order = {}
     for item in items:
-        room, name = item.path.relative_to(HERE).parts[:2]
+        room = item.path.relative_to(HERE).parts[0]
         if room in LONG and are_asked_for:
-            part = part_of(room, name)
+            part = part_of(item)
             item.add_marker(pytest.mark.xdist_group(part))
             order[item] = PARTS.index(part)
         elif room in LONG and room != "promises":
@@ -40,13 +40,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: order.get(item, len(PARTS)))
 
 
-def part_of(room: str, name: str) -> str:
+def part_of(item: pytest.Item) -> str:
     """What breaks workers needs no Docker host; of the rest, those who share the same ones, and are about as long."""
+    room, name = item.path.relative_to(HERE).parts[:2]
     if name in ("compose", "stores"):
         return name
     if room == "faults" and name != "test_docker_hosts.py":
         return "faults"
-    return "journeys" if name in ("journeys", "image") else "drivers"
+    if "swarm" in item.nodeid:
+        return "swarm"
+    return "journeys" if name in ("journeys", "image") else "hosts"
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
