@@ -1,10 +1,11 @@
-"""A replica in a process of its own, so that it can be killed: late with every answer, and it notes what it was asked.
+"""A replica in a process of its own, so that it can be killed: it holds every answer back until it is released.
 
-``python -m tests.faults.replica PORT NOTES SECONDS`` serves until it is killed and prints the port (0 for any). The
+``python -m tests.faults.replica PORT NOTES`` serves until it is killed, and prints the port first (0 for any). The
 request id of a call is in the file NOTES before anything else is done about the call.
 """
 
 import asyncio
+import signal
 import subprocess
 import sys
 from collections import Counter
@@ -22,8 +23,8 @@ class ReplicaProcess:
     process: "subprocess.Popen[str]"
 
     @classmethod
-    def start(cls, notes: Path, seconds: float, port: int = 0) -> "ReplicaProcess":
-        command = [sys.executable, "-m", "tests.faults.replica", str(port), str(notes), str(seconds)]
+    def start(cls, notes: Path, port: int = 0) -> "ReplicaProcess":
+        command = [sys.executable, "-m", "tests.faults.replica", str(port), str(notes)]
         process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[2])
         assert process.stdout is not None
         with process.stdout as said:
@@ -36,17 +37,23 @@ class ReplicaProcess:
         """How often each call came here, by its request id."""
         return Counter(self.notes.read_text().split())
 
+    def release(self) -> None:
+        """From now on it answers at once, as it does all who wait."""
+        self.process.send_signal(signal.SIGUSR1)
+
     def kill(self) -> None:
         self.process.kill()
         self.process.wait()
 
 
-async def serve(port: int, notes: Path, seconds: float) -> None:
+async def serve(port: int, notes: Path) -> None:
+    is_released = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, is_released.set)
     with notes.open("ab", buffering=0) as file:
 
         async def answer_late(asked: Asked, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             file.write(asked.headers["x-request-id"].encode() + b"\n")
-            await asyncio.sleep(seconds)
+            await is_released.wait()
             writer.write(compose())
 
         server = await asyncio.start_server(StandIn(answer_late).serve, "127.0.0.1", port, backlog=4096)
@@ -55,4 +62,4 @@ async def serve(port: int, notes: Path, seconds: float) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(serve(int(sys.argv[1]), Path(sys.argv[2]), float(sys.argv[3])))
+    asyncio.run(serve(int(sys.argv[1]), Path(sys.argv[2])))
