@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from django.conf import settings
+from django.db import transaction
 
 from apps.core.errors import StateConflict
 from apps.deployments import observing, plan
@@ -76,6 +77,7 @@ class Lab:
         except StateConflict:
             pass
 
+    @transaction.atomic  # else a worker's sweep may be the first to start what is approved and built
     def start(self, endpoint: Endpoint, replicas: int = 1) -> Deployment:
         """A release that was approved and built, of the model of the endpoint's name, started."""
         version = world.ready_version(self.cast, endpoint.name)

@@ -6,6 +6,7 @@ import runpy
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -43,7 +44,11 @@ def rung_through(url: str) -> Iterator[Celery]:
 
 @dataclass
 class Worker:
-    """A worker process of production's settings and this database."""
+    """A worker process of production's settings and this database.
+
+    One that ends by itself is started again, as a container or a service is: Celery's ends where Redis goes away under
+    a task, once the task is through.
+    """
 
     home: Path
     database: str
@@ -51,32 +56,39 @@ class Worker:
     process: "subprocess.Popen[bytes] | None" = None
 
     def start(self) -> None:
-        log = self.home / f"log-{time.monotonic_ns()}"
-        own = {"SLIPWAY_DATABASE_URL": self.database, "SLIPWAY_BROKER_URL": self.broker, "SLIPWAY_HOME": str(self.home)}
-        with log.open("wb") as output:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", *WORKER.split()],
-                cwd=ROOT,
-                env={
-                    **os.environ,
-                    **own,
-                    "SLIPWAY_HOME": str(self.home),
-                    "DJANGO_SETTINGS_MODULE": "controlplane.settings",
-                },
-                stdout=output,
-                stderr=output,
-            )
+        log = self._launch()
         deadline = time.monotonic() + START_SECONDS
         while " ready." not in log.read_text():
+            assert self.process is not None
             assert self.process.poll() is None, log.read_text()
             assert time.monotonic() < deadline, log.read_text()
             time.sleep(0.1)
+        threading.Thread(target=self._keep, name="keeper", daemon=True).start()
 
     def kill(self) -> None:
-        if self.process is not None:
-            self.process.kill()
-            self.process.wait()
-            self.process = None
+        process, self.process = self.process, None
+        if process is not None:
+            process.kill()
+            process.wait()
+
+    def _keep(self) -> None:
+        process = self.process
+        while process is not None:
+            process.wait()
+            if self.process is not process:
+                return  # it was killed, and perhaps there is another since
+            self._launch()
+            process = self.process
+
+    def _launch(self) -> Path:
+        log = self.home / f"log-{time.monotonic_ns()}"
+        own = {"SLIPWAY_DATABASE_URL": self.database, "SLIPWAY_BROKER_URL": self.broker, "SLIPWAY_HOME": str(self.home)}
+        around = {**os.environ, **own, "DJANGO_SETTINGS_MODULE": "controlplane.settings"}
+        with log.open("wb") as output:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", *WORKER.split()], cwd=ROOT, env=around, stdout=output, stderr=output
+            )
+        return log
 
     def pause(self) -> None:
         assert self.process is not None
