@@ -339,6 +339,9 @@ CELERY_BROKER_CONNECTION_MAX_RETRIES = None
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_TASK_IGNORE_RESULT = CELERY_TASK_ACKS_LATE = CELERY_TASK_REJECT_ON_WORKER_LOST = True
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+# Celery's own brake after a lost connection asks RabbitMQ from the thread of a job, beside the one that reads: now and
+# then both wait for each other, and the worker takes nothing any more.
+CELERY_WORKER_ENABLE_PREFETCH_COUNT_REDUCTION = False
 CELERY_ACCEPT_CONTENT = ["json"]
 if not SLIPWAY_EMBEDDED:  # long work has a queue of its own, so that any number of workers can take it on
     _forgotten = {"x-message-ttl": 60_000}  # ms, after which RabbitMQ drops a ring: the sweep has rung again since

@@ -46,7 +46,8 @@ class Swarm:
         for daemon in self.hosts.daemons:
             self.set_availability(daemon, "active")
             wait_until(lambda daemon=daemon: self.state_of(daemon) == "ready")
-            wait_until(lambda daemon=daemon: not daemon.client.containers.list())
+            # Also of those that ended: what they hold of an image would not be fetched again.
+            wait_until(lambda daemon=daemon: not daemon.client.containers.list(all=True))
         for network in client.networks.list(filters={"label": "slipway.replica"}):
             network.remove()
 

@@ -130,9 +130,11 @@ def test_work_of_a_worker_that_was_killed_is_done_by_the_next(broker: Broker, wo
 
 
 def test_a_page_does_not_wait_for_a_broker_that_is_gone_and_the_worker_finds_it_again(broker: Broker) -> None:
+    under_way = ask_for_checks(INTENTS)
+    wait_until(lambda: Target.objects.filter(pk__in=under_way).exclude(checked_at=None).exists())
     broker.stop()
     since = time.monotonic()
-    keys = wish(INTENTS)
+    keys = under_way + wish(INTENTS)
     asked = time.monotonic() - since
     time.sleep(max(0.0, AWAY_SECONDS - asked))
     away = time.monotonic() - since
