@@ -30,9 +30,7 @@ def invite(ada: Visitor, guest: Visitor, role: str) -> None:
     ada.page.get_by_role("dialog").get_by_label("E-mail address").fill(guest.email)
     ada.page.get_by_role("dialog").get_by_label("Role").select_option(label=role)
     ada.press("Add")
-    link = ada.page.get_by_role("status").locator("code").text_content()
-    assert link
-    guest.go(link)
+    guest.go(ada.read(ada.page.get_by_role("status").locator("code")))
     guest.fill({"Your name": guest.name, "Password": guest.password})
     guest.press("Make my account")
     expect(guest.page).to_have_url(f"{guest.web}{ROOM}/")
@@ -46,9 +44,7 @@ def make_key(ada: Visitor, name: str, *, endpoints: str = "", scopes: tuple[str,
     for scope in scopes:
         ada.page.get_by_label(scope).check()
     ada.press("Make key")
-    text = ada.page.locator("#key-text").text_content()
-    assert text
-    return text
+    return ada.read(ada.page.locator("#key-text"))
 
 
 def upload(dana: Visitor, *files: Path, model: str, description: str = "") -> str:

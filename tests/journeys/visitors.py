@@ -4,7 +4,7 @@ import base64
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from playwright.sync_api import Browser, ConsoleMessage, Dialog, Request, Response, WebError
+from playwright.sync_api import Browser, ConsoleMessage, Dialog, Locator, Request, Response, TimeoutError, WebError
 
 from tests.journeys import deadlines
 
@@ -70,6 +70,16 @@ class Visitor:
 
     def press(self, name: str) -> None:
         self.page.get_by_role("button", name=name, exact=True).click()
+
+    def read(self, part: Locator) -> str:
+        """The text of a part of the page; where it does not come, the failure tells what the page shows instead."""
+        try:
+            text = part.text_content()
+        except TimeoutError as missing:
+            shown = self.page.locator("body").inner_text()[:2000]
+            raise AssertionError(f"{self.page.url} shows:\n{shown}\n{self.troubles}") from missing
+        assert text
+        return text
 
     def drop(self, *files: Path) -> None:
         """Drop files on the page's drop zone, as from a file manager."""
