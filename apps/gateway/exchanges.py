@@ -6,7 +6,7 @@ from http import HTTPStatus
 from typing import Any, Protocol
 
 from apps.gateway.calls import ANSWER, Scope
-from apps.gateway.refusals import CLOSE, failed
+from apps.gateway.refusals import CLOSE, ClientGone, failed
 
 logger = logging.getLogger(__name__)
 
@@ -131,9 +131,11 @@ class Exchange:
 
     async def send(self, message: dict[str, Any]) -> None:
         await self._carrier.drain()
-        if self.is_lost:
-            return
         kind = message["type"]
+        if self.is_lost:
+            if kind == ANSWER:
+                return
+            raise ClientGone  # or a replica's long answer would be read to its end for nobody
         if kind == ANSWER:
             self._answer(message["status"], message["headers"], message["body"])
         elif kind == "http.response.start":
