@@ -95,40 +95,12 @@ def test_a_replica_that_dies_under_load_costs_nobody_a_call(
     allow_many_connections()
     first, second = start(), start()
     doors = open_doors(first, second, may_repeat=may_repeat)
-    crowd, before, seconds = Crowd(doors), [door.ejections for door in doors], [0.0, 0.0]
-
-    def kill_one_and_release_the_other() -> None:
-        first.kill()
-        since = time.monotonic()
-        for door, ejections in zip(doors, before, strict=True):
-            wait_until(lambda door=door, ejections=ejections: door.ejections > ejections, PATIENCE_SECONDS)
-        seconds[0] = time.monotonic() - since
-        second.release()
-
-    async def break_it_once_all_wait() -> None:
-        while crowd.waiting < CALLERS or len(first.asked() + second.asked()) < CALLERS:
-            await asyncio.sleep(0.1)
-        await asyncio.to_thread(kill_one_and_release_the_other)
-
-    async def everybody() -> None:
-        await asyncio.gather(break_it_once_all_wait(), *(crowd.call(number) for number in range(CALLERS)))
-
-    asyncio.run(everybody())
-    again = start(first.port)
-    again.release()
-    since = time.monotonic()
-    for door in doors:
-        seen = again.asked().total()
-        wait_until(
-            lambda door=door, seen=seen: (
-                door.gateway.infer(door.endpoint, door.keys[0]).status == 200 and again.asked().total() > seen
-            ),
-            PATIENCE_SECONDS,
-        )
-    seconds[1] = time.monotonic() - since
+    crowd = Crowd(doors)
+    left_out = asyncio.run(call_while_one_dies(crowd, first, second))
+    back = wait_until_called_again(doors, start(first.port))
     counts = Counter(crowd.answers.values())
     print(f"\n{CALLERS * EACH} calls, {CALLERS} at once, one of two replicas killed: {dict(counts)}")
-    print(f"left out {seconds[0]:.1f} s after its death, called again {seconds[1]:.1f} s after its return")
+    print(f"left out {left_out:.1f} s after its death, called again {back:.1f} s after its return")
 
     lost = {name for name, status in crowd.answers.items() if status != 200}
     asked = first.asked() + second.asked()
@@ -140,6 +112,41 @@ def test_a_replica_that_dies_under_load_costs_nobody_a_call(
         assert not lost & second.asked().keys(), "nothing else but what was on its way to the one that died"
         assert len(lost) < CALLERS
         assert max(asked[name] for name in crowd.answers) == 1, "nothing is done twice"
+
+
+async def call_while_one_dies(crowd: Crowd, dying: ReplicaProcess, other: ReplicaProcess) -> float:
+    """The seconds from the death, once everybody waits for an answer, until every gateway leaves the replica out."""
+
+    async def break_it() -> float:
+        async with asyncio.timeout(2 * PATIENCE_SECONDS):
+            while crowd.waiting < CALLERS or (dying.asked() + other.asked()).total() < CALLERS:
+                await asyncio.sleep(0.1)
+        seconds = await asyncio.to_thread(kill_until_left_out, crowd.doors, dying)
+        other.release()
+        return seconds
+
+    seconds, *_calls = await asyncio.gather(break_it(), *(crowd.call(number) for number in range(CALLERS)))
+    return float(seconds)
+
+
+def kill_until_left_out(doors: list[Door], replica: ReplicaProcess) -> float:
+    before = [door.ejections for door in doors]
+    replica.kill()
+    since = time.monotonic()
+    wait_until(lambda: all(door.ejections > n for door, n in zip(doors, before, strict=True)), PATIENCE_SECONDS)
+    return time.monotonic() - since
+
+
+def wait_until_called_again(doors: list[Door], replica: ReplicaProcess) -> float:
+    """The seconds until each gateway has sent a call to a replica that is back, and had its answer."""
+    replica.release()
+    since = time.monotonic()
+    for door in doors:
+        seen = replica.asked().total()
+        while replica.asked().total() == seen:
+            assert time.monotonic() < since + PATIENCE_SECONDS, "it was not called again in time"
+            assert door.gateway.infer(door.endpoint, door.keys[0]).status == 200
+    return time.monotonic() - since
 
 
 def allow_many_connections() -> None:
