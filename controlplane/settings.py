@@ -184,15 +184,17 @@ CACHES: dict[str, Any] = {
 }
 SLIPWAY_REDIS_URL = env.str("SLIPWAY_REDIS_URL", "")
 if SLIPWAY_REDIS_URL:
+    _redis = {
+        "LOCATION": SLIPWAY_REDIS_URL,
+        "KEY_PREFIX": f"slipway-{SLIPWAY_INSTANCE}",
+        "OPTIONS": {"socket_timeout": 0.5, "socket_connect_timeout": 0.5, "health_check_interval": 30},
+    }
     CACHES = {
-        "default": {
-            "BACKEND": "apps.core.shared_cache.SharedCache",
-            "LOCATION": SLIPWAY_REDIS_URL,
-            "KEY_PREFIX": f"slipway-{SLIPWAY_INSTANCE}",
-            "OPTIONS": {"socket_timeout": 0.5, "socket_connect_timeout": 0.5, "health_check_interval": 30},
-        }
+        "default": {"BACKEND": "apps.core.shared_cache.SharedCache", **_redis},
+        "sessions": {"BACKEND": "apps.core.shared_cache.SharedSessions", **_redis},
     }
     SESSION_ENGINE = "django.contrib.sessions.backends.cached_db"
+    SESSION_CACHE_ALIAS = "sessions"
 # Answers kept for Idempotency-Key stand beside what they answer, so that both are committed or neither is
 CACHES["answers"] = {
     "BACKEND": "django.core.cache.backends.db.DatabaseCache",

@@ -14,6 +14,7 @@ from redis.exceptions import RedisError
 log = structlog.get_logger(__name__)
 
 AWAY_SECONDS = 5.0  # for so long it is not asked again: a page must not wait for each of its questions
+SESSION_SECONDS = 10
 
 
 class SharedCache(RedisCache):
@@ -61,3 +62,11 @@ class SharedCache(RedisCache):
             self._away_until = time.monotonic() + AWAY_SECONDS
             log.warning("shared_cache_away", error=str(error))
             return otherwise
+
+
+class SharedSessions(SharedCache):
+    """Sessions, each for ``SESSION_SECONDS``: one that was ended while the server was away must not live on in it."""
+
+    def get_backend_timeout(self, *args: Any) -> int:
+        seconds: Any = super().get_backend_timeout(*args)
+        return min(seconds, SESSION_SECONDS)

@@ -24,14 +24,14 @@ def redis() -> Iterator[Broker]:
 def shared(redis: Broker, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Broker:
     """This process with the cache and the sessions that ``SLIPWAY_REDIS_URL`` brings; Redis is soon asked again."""
     monkeypatch.setattr(shared_cache, "AWAY_SECONDS", 0.5)
+    monkeypatch.setattr(shared_cache, "SESSION_SECONDS", 1)
+    there = {"LOCATION": redis.url, "OPTIONS": {"socket_timeout": 0.5, "socket_connect_timeout": 0.5}}
     settings.CACHES = {
-        "default": {
-            "BACKEND": "apps.core.shared_cache.SharedCache",
-            "LOCATION": redis.url,
-            "OPTIONS": {"socket_timeout": 0.5, "socket_connect_timeout": 0.5},
-        }
+        "default": {"BACKEND": "apps.core.shared_cache.SharedCache", **there},
+        "sessions": {"BACKEND": "apps.core.shared_cache.SharedSessions", **there},
     }
     settings.SESSION_ENGINE = "django.contrib.sessions.backends.cached_db"
+    settings.SESSION_CACHE_ALIAS = "sessions"
     cache.clear()
     return redis
 
@@ -92,4 +92,19 @@ def test_pages_wait_for_a_hung_redis_once_and_shortly(
 def test_a_session_that_was_ended_is_gone_from_both_places(dana: Client) -> None:
     assert dana.get("/p/digits-team/models/").status_code == 200
     dana.session.delete()
+    assert dana.get("/p/digits-team/models/").status_code == 302
+
+
+def test_a_session_that_was_ended_while_redis_hung_does_not_live_on_in_it(
+    shared: Broker, dana: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shared_cache, "AWAY_SECONDS", 2.0)
+    session = dana.session
+    shared.pause()
+    try:
+        seconds_for(dana)
+        session.delete()
+    finally:
+        shared.resume()
+    time.sleep(2.0)
     assert dana.get("/p/digits-team/models/").status_code == 302
