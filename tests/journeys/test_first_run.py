@@ -77,8 +77,7 @@ def make_key_from_the_overview(uma: Visitor) -> str:
     expect(uma.page.get_by_label("Endpoints it may call")).to_have_value("iris")
     uma.page.get_by_label("Name", exact=True).fill("My first program")
     uma.press("Make key")
-    text = uma.page.locator("#key-text").text_content()
-    assert text
+    text = uma.read(uma.page.locator("#key-text"))
     uma.page.get_by_role("link", name="How to call iris").click()
     expect(uma.page.get_by_role("main")).to_contain_text("curl")
     return text

@@ -17,10 +17,8 @@ OPTIONS = [
     "--disable-sync",
     "--no-first-run",
 ]
-REFUSED = (
-    "Failed to load resource",
-    "Response Status Error Code 4",
-)  # the console on any 4xx; answers are judged below
+# What the console says of any 4xx; answers are judged below
+REFUSED = ("Failed to load resource", "Response Status Error Code 4")
 AS_FILES = """files => {
   const transfer = new DataTransfer();
   for (const { name, content } of files) {

@@ -54,11 +54,7 @@ class Stack:
 
     def run(self, *command: str, stdin: Any = None, stdout: Any = subprocess.PIPE, seconds: float = 900) -> str:
         """A command as the administrator types it in the folder; its output. The failure shows all of it."""
-        around = {
-            **os.environ,
-            "DOCKER_HOST": self.host.socket,
-            "DOCKER_BUILDKIT": "0",
-        }
+        around = {**os.environ, "DOCKER_HOST": self.host.socket, "DOCKER_BUILDKIT": "0"}
         done = subprocess.run(
             command, cwd=self.folder, env=around, stdin=stdin or subprocess.DEVNULL, stdout=stdout,
             stderr=subprocess.PIPE, timeout=seconds, check=False,
@@ -192,14 +188,8 @@ def reaching_out(network: str) -> Iterator[None]:
     rules = [
         ["nat", "POSTROUTING", "-s", network, "-o", way_out[1], "-j", "MASQUERADE"],
         ["mangle", "FORWARD", "-s", network, "-o", way_out[1], *clamp],
-        [
-            "filter",
-            "FORWARD",
-            "-s",
-            network,
-            "-j",
-            "ACCEPT",
-        ],  # a Docker engine on this machine drops what it does not know
+        # a Docker engine on this machine drops what it does not know
+        ["filter", "FORWARD", "-s", network, "-j", "ACCEPT"],
         ["filter", "FORWARD", "-d", network, "-j", "ACCEPT"],
     ]
     for table, *rule in rules:
