@@ -70,7 +70,7 @@ class Daemon:
         if self._process is None:
             return
         with contextlib.suppress(DockerException):
-            for container in self.client.containers.list():
+            for container in self.client.containers.list(ignore_removed=True):
                 with contextlib.suppress(DockerException):
                     container.kill()
         self._process.terminate()
@@ -183,7 +183,7 @@ class DockerHosts:
             if not daemon.answers():
                 daemon.stop()
                 daemon.start()
-            for container in daemon.client.containers.list(all=True):
+            for container in daemon.client.containers.list(all=True, ignore_removed=True):
                 container.remove(force=True, v=True)
             daemon.client.networks.prune()
 

@@ -47,7 +47,7 @@ class Swarm:
             self.set_availability(daemon, "active")
             wait_until(lambda daemon=daemon: self.state_of(daemon) == "ready")
             # Also of those that ended: what they hold of an image would not be fetched again.
-            wait_until(lambda daemon=daemon: not daemon.client.containers.list(all=True))
+            wait_until(lambda daemon=daemon: not daemon.client.containers.list(all=True, ignore_removed=True))
         for network in client.networks.list(filters={"label": "slipway.replica"}):
             network.remove()
 

@@ -138,7 +138,7 @@ def test_what_was_removed_or_exchanged_on_a_host_is_back_and_what_is_foreign_sta
     again = host.client.containers.get(after[exchanged[0]])
     assert again.attrs["Config"]["Image"] == row.build.location
     assert Entry.objects.filter(action="replica.exchanged").count() == 1
-    assert foreign <= {str(each.id) for each in host.client.containers.list(all=True)}
+    assert foreign <= {str(each.id) for each in host.client.containers.list(all=True, ignore_removed=True)}
     assert seconds < HEALED_SECONDS
 
 

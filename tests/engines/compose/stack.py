@@ -112,7 +112,7 @@ class Stack:
 
     def containers(self, *services: str) -> list[Any]:
         labels = [f"com.docker.compose.project={self.folder.name}"]
-        found = self.engine.containers.list(filters={"label": labels})
+        found = self.engine.containers.list(filters={"label": labels}, ignore_removed=True)
         return [one for one in found if one.labels["com.docker.compose.service"] in (services or STANDING)]
 
     def call(self, name: str, path: str, *, body: Any = None, key: str = "") -> urllib3.BaseHTTPResponse:

@@ -135,7 +135,7 @@ def test_a_model_answers_there(
     wait_until(
         lambda: call(url, key=invoke_key, body=request_body).status == 200, deadlines.LIVE, what="an answer from there"
     )
-    assert host.client.containers.list(filters={"label": "slipway.deployment"})
+    assert host.client.containers.list(filters={"label": "slipway.deployment"}, ignore_removed=True)
     ada.go(f"{steps.ROOM}/endpoints/on-guided/")
     ada.press("Stop")
     expect(ada.page.get_by_role("heading", level=1)).to_contain_text("stopped", timeout=deadlines.LIVE * 1000)

@@ -56,7 +56,11 @@ class Ground:
     def container(self, name: str) -> Container:
         """The running container of a replica, wherever it is."""
         label = {"label": f"slipway.replica={name}"}
-        found = [each for daemon in self.swarm.hosts.daemons for each in daemon.client.containers.list(filters=label)]
+        found = [
+            each
+            for daemon in self.swarm.hosts.daemons
+            for each in daemon.client.containers.list(filters=label, ignore_removed=True)
+        ]
         (only,) = found
         return only
 

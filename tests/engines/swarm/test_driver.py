@@ -201,5 +201,5 @@ def test_node_that_is_lost_ends_what_ran_there_and_it_runs_elsewhere(ground: Gro
     assert driver.start(ground.make()).node == "host1"
     assert [node.state for node in driver.nodes()] == ["ready", "down"]
     lost.mend()
-    wait_until(lambda: not lost.client.containers.list(), 60)
+    wait_until(lambda: not lost.client.containers.list(ignore_removed=True), 60)
     assert [each.node for each in driver.list_owned(INSTANCE)] == ["host1"]
