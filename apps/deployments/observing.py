@@ -3,6 +3,7 @@
 import random
 import secrets
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Any
 
 from django.db import transaction
@@ -214,12 +215,15 @@ def finish_unwanted(deployment: Deployment, *, is_gone: bool) -> Deployment:
 
 @transaction.atomic
 def mark_draining(deployment: Deployment) -> bool:
-    """Take all replicas out of the gateways' sight; False when that was done in an earlier look already."""
+    """Take all replicas out of the gateways' sight; whether one of them has only just been, and must not be stopped."""
     hold(deployment)
     Route.objects.filter(deployment=deployment).delete()
     open_step(deployment, "drain")
-    rows = deployment.replica_set.filter(state__in=[Replica.State.STARTING, Replica.State.RUNNING])
-    return bool(rows.update(state=Replica.State.DRAINING, healthy_since=None))
+    now, rows = timezone.now(), deployment.replica_set
+    in_sight = rows.filter(state__in=[Replica.State.STARTING, Replica.State.RUNNING])
+    in_sight.update(state=Replica.State.DRAINING, healthy_since=None, unready_since=now)
+    recently = now - timedelta(seconds=DRAIN_GRACE_SECONDS)
+    return rows.filter(state=Replica.State.DRAINING, unready_since__gt=recently).exists()
 
 
 def is_hopeless(deployment: Deployment) -> bool:

@@ -179,6 +179,18 @@ def test_stopping_takes_the_traffic_first(
     assert (deployment.phase, len(target.replicas)) == ("stopped", 0)
 
 
+def test_a_second_ring_does_not_stop_what_gateways_still_ask(
+    cast: Cast, endpoint: Endpoint, target: FakeTarget, built: Built, look: Look
+) -> None:
+    deployment = start(cast, built())
+    look(deployment, times=3)
+    deployments.stop(actor=cast.actor("omar"), deployment=deployment)
+    look(deployment)
+    assert look(deployment, after=0.1).phase == "stopping"
+    assert len(target.replicas) == 1
+    assert look(deployment).phase == "stopped"
+
+
 def test_rolling_back_runs_the_last_good_release_again(
     cast: Cast, endpoint: Endpoint, target: FakeTarget, built: Built, look: Look
 ) -> None:

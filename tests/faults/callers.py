@@ -20,15 +20,19 @@ PATIENCE_SECONDS = 60.0  # for a listener, and for an answer
 
 @dataclass
 class Calls:
-    """What came of the calls: how many of each answer, how many refusals were passed over, the longest wait."""
+    """What came of the calls: how many of each answer, what those said that nobody wanted, how many refused connections
+    were passed over, the longest wait."""
 
     answers: Counter[int | str] = field(default_factory=Counter)
+    words: Counter[str] = field(default_factory=Counter)
     refused: int = 0
     longest: float = 0.0
 
     def __str__(self) -> str:
         total = sum(self.answers.values())
-        return f"{total} calls: {dict(self.answers)}, {self.refused} connections refused, {self.longest:.1f} s at most"
+        words = "".join(f", {count} × {text}" for text, count in self.words.items())
+        refused = f"{self.refused} connections refused"
+        return f"{total} calls: {dict(self.answers)}{words}, {refused}, {self.longest:.1f} s at most"
 
 
 @dataclass
@@ -60,12 +64,15 @@ class Caller:
         writer.write(self.request)
         head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").lower()
         lines = dict(line.split(": ", 1) for line in head.split("\r\n")[1:-2])
-        await reader.readexactly(int(lines["content-length"]))
+        body = await reader.readexactly(int(lines["content-length"]))
         if self.keeps and lines.get("connection") != "close":
             self.connection = reader, writer
         else:
             writer.close()
-        return int(head.split(" ", 2)[1])
+        status = int(head.split(" ", 2)[1])
+        if status != 200:
+            self.calls.words[body.decode()] += 1
+        return status
 
     async def _connect(self) -> Connection:
         while True:

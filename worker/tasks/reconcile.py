@@ -116,7 +116,7 @@ def carry_out(deployment: Deployment, driver: Driver, todo: Plan, seen: dict[str
 
 
 def run_unwanted(deployment: Deployment, driver: Driver) -> None:
-    """First out of the gateways' sight, in the next look stopped, and gone in the one after."""
+    """First out of the gateways' sight, a little later stopped, and gone in the look after that."""
     seen = owned(deployment, driver)
     if not observing.mark_draining(deployment):
         for name in seen:
