@@ -28,7 +28,10 @@ LEASE_SECONDS = 20  # kept up while a target takes its time, so that a dead work
 RETRY_SECONDS = 30.0  # at most, while a target does not answer: it is used again within a minute of its return
 BUSY_SECONDS = 0.5  # until the next look while something moves
 CALM_SECONDS = 10.0  # and when all is as wanted: what is removed by hand is back well within 30 s
-DRAIN_GRACE_SECONDS = 2.0  # gateways have taken a draining replica out of their snapshot by then
+SILENT_SECONDS = (
+    2.0  # a running replica may leave our question unanswered for so long: with much to do it comes to it late
+)
+DRAIN_GRACE_SECONDS = 3.0  # gateways have taken a draining replica out of their snapshot by then
 FORGIVE_SECONDS = 60.0  # healthy for so long, a replica's earlier failures no longer count
 PARK_AFTER = 5  # lost workers in a row
 PARK_SECONDS = 300.0
@@ -131,16 +134,21 @@ def note_log(name: str, lines: list[str]) -> None:
     Replica.objects.filter(name=name).exclude(log=text).update(log=text)
 
 
-def note_probe(row: Replica, *, address: str, is_ready: bool, node: str = "") -> None:
-    """A running replica answered, or not, whether it is ready. Ready for long enough makes it running.
+def note_probe(row: Replica, *, address: str, is_ready: bool | None, node: str = "") -> None:
+    """A replica answered whether it is ready, or was silent (None). Ready for long enough makes it running.
 
-    Where it runs is noted each time: whoever started it may have died before they could.
+    One that is running and falls silent keeps its traffic until it has been silent twice in a row: a load that makes
+    all of them slow must not take one after the other away from it. Where it runs is noted each time: whoever started
+    it may have died before they could.
     """
     now = timezone.now()
     facts: dict[str, Any] = {"address": address, "node": node, "started_at": row.started_at or now}
     if not is_ready:
-        since = row.unready_since or now
-        _held(row).update(state=Replica.State.STARTING, healthy_since=None, unready_since=since, **facts)
+        facts["unready_since"] = since = row.unready_since or now
+        is_silent_anew = is_ready is None and (now - since).total_seconds() < SILENT_SECONDS
+        if row.state != Replica.State.RUNNING or not is_silent_anew:
+            facts |= {"state": Replica.State.STARTING, "healthy_since": None}
+        _held(row).update(**facts)
         return
     facts |= {"unready_since": None, "healthy_since": row.healthy_since or now}
     seen = as_wanted(row)
@@ -175,8 +183,8 @@ def finish_wanted(deployment: Deployment, *, is_moving: bool = False) -> Deploym
     now = phase(was_live=deployment.live_at is not None, healthy=healthy, wanted=deployment.replicas)
     if now == Deployment.Phase.RUNNING and deployment.live_at is None:
         go_live(deployment)
-    draining = deployment.replica_set.filter(state=Replica.State.DRAINING).exists()
-    is_calm = now == Deployment.Phase.RUNNING and deployment.is_wanted and not draining and not is_moving
+    is_uneasy = deployment.replica_set.filter(Q(state=Replica.State.DRAINING) | Q(unready_since__isnull=False)).exists()
+    is_calm = now == Deployment.Phase.RUNNING and deployment.is_wanted and not is_uneasy and not is_moving
     leases.release(
         deployment,
         due_in=CALM_SECONDS if is_calm else BUSY_SECONDS,

@@ -28,15 +28,16 @@ def target() -> Iterator[FakeTarget]:
 
 
 @pytest.fixture
-def unready(monkeypatch: pytest.MonkeyPatch) -> set[str]:
-    """Addresses at which the fake target's replicas answer “not ready”; the fake has no network to be asked over."""
-    addresses: set[str] = set()
-    monkeypatch.setattr(tasks, "is_ready", lambda address, secret, subject: address not in addresses)
-    return addresses
+def health(monkeypatch: pytest.MonkeyPatch) -> dict[str, bool | None]:
+    """What replicas of the fake target answer when they are asked for their health, by their address, where it is not
+    that they are ready; None is silence. The fake has no network to be asked over."""
+    answers: dict[str, bool | None] = {}
+    monkeypatch.setattr(tasks, "is_ready", lambda address, secret, subject: answers.get(address, True))
+    return answers
 
 
 @pytest.fixture
-def endpoint(cast: Cast, target: FakeTarget, unready: set[str]) -> Endpoint:
+def endpoint(cast: Cast, target: FakeTarget, health: dict[str, bool | None]) -> Endpoint:
     lab = world.target("lab", "fake")
     return world.endpoint(cast, target=lab)
 

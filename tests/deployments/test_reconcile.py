@@ -1,6 +1,7 @@
 """What runs comes to be what is wanted, whatever happens on the way."""
 
 from collections.abc import Callable
+from datetime import timedelta
 
 import pytest
 from django.db import DatabaseError, transaction
@@ -76,6 +77,33 @@ def test_a_replica_removed_by_hand_is_back(
     look(deployment, times=2)
     assert deployment.phase == "running"
     assert deployment.steps.filter(name="restart").count() == 1
+
+
+def test_a_replica_too_busy_to_say_that_it_is_ready_keeps_its_traffic_for_a_while(
+    cast: Cast, endpoint: Endpoint, target: FakeTarget, built: Built, look: Look, health: dict[str, bool | None]
+) -> None:
+    deployment = start(cast, built())
+    look(deployment, times=3)
+    (address,) = [replica.address for replica in target.replicas.values()]
+    health[address] = None
+    assert look(deployment).phase == "running"
+    assert deployment.due_at < timezone.now() + timedelta(seconds=1), "it is asked again soon"
+    del health[address]
+    assert look(deployment).phase == "running"
+    health[address] = None
+    assert look(deployment).phase == "running", "it has answered since"
+    assert look(deployment).phase == "degraded", "silent twice in a row"
+    del health[address]
+    assert look(deployment, times=2).phase == "running"
+
+
+def test_a_replica_that_says_it_is_not_ready_loses_its_traffic_at_once(
+    cast: Cast, endpoint: Endpoint, target: FakeTarget, built: Built, look: Look, health: dict[str, bool | None]
+) -> None:
+    deployment = start(cast, built())
+    look(deployment, times=3)
+    health.update({replica.address: False for replica in target.replicas.values()})
+    assert look(deployment).phase == "degraded"
 
 
 def test_a_deployment_that_never_comes_up_fails_with_the_log_line_and_the_old_one_stays(

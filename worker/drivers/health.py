@@ -9,8 +9,10 @@ import secrets
 TIMEOUT_SECONDS = 2.0
 
 
-def is_ready(address: str, secret: str, subject: str) -> bool:
+def is_ready(address: str, secret: str, subject: str) -> bool | None:
     """Ask the replica at ``host:port`` whether it is ready, and have it prove which release it serves.
+
+    None where it says nothing in time: it is ill, or so busy that it has not come to it.
 
     The proof is HMAC-SHA256 under the replica's own secret over the approved subject and a fresh nonce, so neither a
     stranger on the port nor an older release can pass for it.
@@ -23,6 +25,8 @@ def is_ready(address: str, secret: str, subject: str) -> bool:
             return False
         status, body = _get(address, secret, f"/slipway/identity?nonce={nonce}")
         return status == 200 and hmac.compare_digest(json.loads(body).get("proof", ""), expected)
+    except TimeoutError:
+        return None
     except (OSError, http.client.HTTPException, ValueError):
         return False
 

@@ -159,11 +159,12 @@ def note_exit_of(deployment: Deployment, row: Replica, status: ReplicaStatus | N
 
 def probe(deployment: Deployment, driver: Driver, row: Replica, status: ReplicaStatus) -> None:
     secret = observing.replica_secret(row)
-    ready: bool | None = bool(status.address) and is_ready(status.address, secret, deployment.release.subject)
+    ready = is_ready(status.address, secret, deployment.release.subject) if status.address else False
     if ready and row.healthy_since is None:
         ready = answers_as_examined(deployment, driver, row, status.address)
-    if ready is not None:
-        observing.note_probe(row, address=status.address, node=status.node, is_ready=ready)
+        if ready is None:
+            return
+    observing.note_probe(row, address=status.address, node=status.node, is_ready=ready)
 
 
 def answers_as_examined(deployment: Deployment, driver: Driver, row: Replica, address: str) -> bool | None:

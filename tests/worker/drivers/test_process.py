@@ -17,7 +17,7 @@ import pytest
 from tests.promises.beds import ProcessBed, wait_for
 from worker import sandbox
 from worker.builders.bundles import digest_of
-from worker.drivers import machine
+from worker.drivers import health, machine
 from worker.drivers.health import is_ready
 from worker.drivers.records import Folder
 from worker.errors import ToolError
@@ -72,6 +72,16 @@ def test_it_serves_behind_every_wall(bed: ProcessBed, kind: str) -> None:
 def test_only_the_gateways_secret_opens_it(bed: ProcessBed) -> None:
     status = start_ready(bed)
     assert not is_ready(status.address, "another secret", SUBJECT)
+
+
+def test_one_that_says_nothing_is_told_from_one_that_is_gone(bed: ProcessBed, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(health, "TIMEOUT_SECONDS", 0.3)
+    status = start_ready(bed)
+    running = machine.chain(Folder(bed.home, status.name).pids()[0])  # type: ignore[index]
+    os.kill(running[-1], signal.SIGSTOP)
+    assert is_ready(status.address, SECRET, SUBJECT) is None
+    os.kill(running[-1], signal.SIGKILL)
+    wait_for(lambda: is_ready(status.address, SECRET, SUBJECT) is False)
 
 
 def test_the_secret_lies_in_a_file_for_its_owner_alone(bed: ProcessBed) -> None:
