@@ -20,7 +20,7 @@ from uv import find_uv_bin
 from tests.controlplane.running import ROOT
 from tests.engines import require
 from tests.engines.base_images import BASE_IMAGE
-from tests.engines.daemons import Daemon, open_docker_hosts
+from tests.engines.daemons import Daemon, DockerHosts, open_docker_hosts
 from tests.journeys.calls import wait_until
 
 WEB, GATEWAY = "slipway.test", "models.test"
@@ -43,10 +43,14 @@ _UP_SECONDS = 180
 class Stack:
     """One installation: ``folder`` is where its compose file, ``.env`` and secrets are."""
 
-    host: Daemon
+    hosts: DockerHosts
     folder: Path
     figures: dict[str, float] = field(default_factory=dict)
     _authorities: dict[str, ssl.SSLContext] = field(default_factory=dict)  # of each front that there has been
+
+    @property
+    def host(self) -> Daemon:
+        return self.hosts.daemons[0]
 
     @property
     def engine(self) -> docker.DockerClient:
@@ -168,7 +172,7 @@ def open_stack(folder: Path) -> Iterator[Stack]:
             "SLIPWAY_GATEWAY_PORTS=127.0.0.1:8080-8089:8080\n"
             f"CA_BUNDLE=certificates.pem\nBASE={BASE_IMAGE}\n"
         )
-        stack = Stack(hosts.daemons[0], clone)
+        stack = Stack(hosts, clone)
         stack.build()
         stack.make_secrets()
         try:

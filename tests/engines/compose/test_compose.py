@@ -101,7 +101,7 @@ def test_no_password_is_in_an_environment_or_a_command(running: Stack) -> None:
 
 
 def test_missing_password_stops_the_start_and_is_named(stack: Stack, tmp_path: Path) -> None:
-    bare = Stack(stack.host, tmp_path / "bare")
+    bare = Stack(stack.hosts, tmp_path / "bare")
     bare.folder.mkdir()
     for name in ("docker-compose.yml", ".env"):
         shutil.copy(stack.folder / name, bare.folder)
