@@ -350,7 +350,7 @@ if not SLIPWAY_EMBEDDED:  # long work has a queue of its own, so that any number
     CELERY_TASK_QUEUES = [Queue(name, routing_key=name, queue_arguments=_forgotten) for name in ("celery", "heavy")]
     CELERY_TASK_ROUTES = {f"slipway.{job}": {"queue": "heavy"} for job in ("examine", "build")}
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
-SLIPWAY_SWEEP_SECONDS = 0.5  # of the embedded mode; with a broker beat rings, see below
+SLIPWAY_SWEEP_SECONDS = 0.5  # between two looks for what is due; with a broker only at what is on its way, see below
 SLIPWAY_ROUNDS = {  # what comes round with the clock: seconds between (worker/tasks/sweep.py says what each does)
     "equip": 1.0,
     "start_due": 1.0,
@@ -369,7 +369,12 @@ SLIPWAY_ROUNDS = {  # what comes round with the clock: seconds between (worker/t
 CELERY_BEAT_SCHEDULE = {
     "sweep": {"task": "slipway.sweep", "schedule": 15.0},
     # A deployment on its way is looked at again and again: each look only sets when the next is due
-    "follow": {"task": "slipway.sweep", "schedule": 1.0, "args": ["reconcile"], "options": {"expires": 2}},
+    "follow": {
+        "task": "slipway.sweep",
+        "schedule": SLIPWAY_SWEEP_SECONDS,
+        "args": ["reconcile"],
+        "options": {"expires": 2},
+    },
     **{
         name: {"task": "slipway.round", "schedule": seconds, "args": [name]} for name, seconds in SLIPWAY_ROUNDS.items()
     },

@@ -21,7 +21,7 @@ from tests.cast import Cast
 from tests.deployments.conftest import Look
 from worker.drivers.fake import FakeTarget
 from worker.errors import ToolError
-from worker.tasks.sweep import start_due
+from worker.tasks.starts import start_due
 
 Built = Callable[..., Release]
 

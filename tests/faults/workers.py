@@ -26,7 +26,8 @@ from worker.tasks.deliver import deliver
 from worker.tasks.examine import examine
 from worker.tasks.orphans import clear_orphans
 from worker.tasks.reconcile import reconcile
-from worker.tasks.sweep import due_jobs, start_due
+from worker.tasks.starts import start_due
+from worker.tasks.sweep import due_jobs
 from worker.tasks.try_target import try_target
 
 TASKS: dict[Job, Callable[[int], Any]] = {

@@ -18,6 +18,7 @@ from worker.errors import ToolError
 from worker.specs import BuildResult, BuildSpec, Message, SourceFile, gettext_noop, signature_from_json
 from worker.tasks.images import build_settings
 from worker.tasks.live_log import LiveLog
+from worker.tasks.starts import start_due
 
 RETRY_SECONDS = 5.0
 log = structlog.get_logger(__name__)
@@ -25,7 +26,10 @@ log = structlog.get_logger(__name__)
 
 @shared_task(name="slipway.build")
 def build(pk: int) -> None:
-    """Fetch the approved bytes, build, and write down what came of it; a passing error is tried again."""
+    """Fetch the approved bytes, build, and write down what came of it; a passing error is tried again.
+
+    What starts by itself is started right after it.
+    """
     row = releases.begin_build(pk)
     if row is None:
         return
@@ -42,6 +46,8 @@ def build(pk: int) -> None:
     except DomainError as error:
         words = Message(gettext_noop("The stored file cannot be used: %(reason)s"), {"reason": str(error)})
         fail(row, "artifact", words, "", None)
+    else:
+        start_due()
 
 
 def run_builder(row: Build, kind: str, log_lines: LiveLog) -> BuildResult:

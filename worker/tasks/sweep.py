@@ -18,12 +18,8 @@ from django.db import DatabaseError, InterfaceError, close_old_connections, conn
 
 from apps.accounts.services import disable_unused_keys
 from apps.audit.services import sign_head, verify_chain
-from apps.core.actors import SYSTEM
-from apps.core.errors import StateConflict
 from apps.core.jobs import Job, ring
 from apps.core.leases import Leased, due, find_due, forfeit
-from apps.deployments import selectors as deployments
-from apps.deployments import services as deploying
 from apps.deployments.models import Deployment
 from apps.library.models import ModelVersion
 from apps.library.services import collect_unreferenced, expire_uploads
@@ -36,6 +32,7 @@ from worker.tasks.collect import collect, roll_up
 from worker.tasks.evaluate import evaluate
 from worker.tasks.logs import collect_logs
 from worker.tasks.orphans import clear_orphans
+from worker.tasks.starts import start_due
 from worker.tasks.tidying import tidy_targets
 
 log = structlog.get_logger(__name__)
@@ -51,15 +48,6 @@ ROWS: dict[Job, type[Leased]] = {
 AT_ONCE = 100
 RUNG_AT_ONCE = 1000
 _last_rounds: dict[str, float] = {}
-
-
-def start_due() -> None:
-    """Start what is approved, built and starts by itself."""
-    for release in deployments.due_starts()[:AT_ONCE]:
-        try:
-            deploying.start_release(actor=SYSTEM, release=release)
-        except StateConflict as conflict:
-            log.info("not_started", release=release.pk, reason=str(conflict))
 
 
 def prune() -> None:
