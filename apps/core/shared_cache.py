@@ -3,6 +3,8 @@
 Sessions are in the database as well, gateways are collected anew, limits on sign-in and keys start anew.
 """
 
+import contextlib
+import json
 import time
 from collections.abc import Callable
 from typing import Any
@@ -17,15 +19,30 @@ AWAY_SECONDS = 5.0  # for so long it is not asked again: a page must not wait fo
 SESSION_SECONDS = 10
 
 
+class PlainData:
+    """How values lie in Redis: as JSON. Django's own choice runs the code that it reads, whoever has written it there.
+
+    What is no JSON is nothing (None).
+    """
+
+    def dumps(self, value: Any) -> str:
+        return json.dumps(value)
+
+    def loads(self, data: bytes) -> Any:
+        with contextlib.suppress(ValueError):
+            return json.loads(data)
+
+
 class SharedCache(RedisCache):
-    """Django's Redis cache, which answers as an empty one while the server is away."""
+    """Django's Redis cache, of plain data, which answers as an empty one while the server is away."""
 
     def __init__(self, server: str, params: dict[str, Any]) -> None:
-        super().__init__(server, params)
+        super().__init__(server, {**params, "OPTIONS": {"serializer": PlainData, **params.get("OPTIONS", {})}})
         self._away_until = 0.0
 
     def get(self, key: Any, default: Any = None, version: int | None = None) -> Any:
-        return self._ask(lambda: super(SharedCache, self).get(key, default, version), default)
+        found = self._ask(lambda: super(SharedCache, self).get(key, None, version), None)
+        return default if found is None else found
 
     def add(self, *args: Any, **kwargs: Any) -> bool:
         return bool(self._ask(lambda: super(SharedCache, self).add(*args, **kwargs), True))

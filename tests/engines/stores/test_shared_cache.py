@@ -1,9 +1,13 @@
 """The cache and the sessions in Redis, and that pages are served while it is gone or hangs."""
 
+import pickle
 import time
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
+import redis
 from django.core.cache import cache
 from django.test import Client
 from pytest_django import Settings
@@ -14,18 +18,28 @@ from tests.engines import brokers
 from tests.engines.brokers import Broker, Redis
 
 
+class Trap:
+    """Writes a file wherever it is unpickled."""
+
+    def __init__(self, marker: Path) -> None:
+        self.marker = marker
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Path.touch, (self.marker,)
+
+
 @pytest.fixture(scope="module")
-def redis() -> Iterator[Broker]:
+def server() -> Iterator[Broker]:
     with brokers.serve(Redis) as server:
         yield server
 
 
 @pytest.fixture
-def shared(redis: Broker, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Broker:
+def shared(server: Broker, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Broker:
     """This process with the cache and the sessions that ``SLIPWAY_REDIS_URL`` brings; Redis is soon asked again."""
     monkeypatch.setattr(shared_cache, "AWAY_SECONDS", 0.5)
     monkeypatch.setattr(shared_cache, "SESSION_SECONDS", 1)
-    there = {"LOCATION": redis.url, "OPTIONS": {"socket_timeout": 0.5, "socket_connect_timeout": 0.5}}
+    there = {"LOCATION": server.url, "OPTIONS": {"socket_timeout": 0.5, "socket_connect_timeout": 0.5}}
     settings.CACHES = {
         "default": {"BACKEND": "apps.core.shared_cache.SharedCache", **there},
         "sessions": {"BACKEND": "apps.core.shared_cache.SharedSessions", **there},
@@ -33,7 +47,7 @@ def shared(redis: Broker, settings: Settings, monkeypatch: pytest.MonkeyPatch) -
     settings.SESSION_ENGINE = "django.contrib.sessions.backends.cached_db"
     settings.SESSION_CACHE_ALIAS = "sessions"
     cache.clear()
-    return redis
+    return server
 
 
 @pytest.fixture
@@ -58,6 +72,21 @@ def test_what_one_process_keeps_the_next_one_finds(shared: Broker) -> None:
     assert cache.get_many(["a", "b", "c"]) == {"a": 1, "b": 2}
     assert cache.touch("a", 60)
     assert cache.incr("a") == 2
+
+
+def test_what_lies_in_redis_runs_no_code_when_it_is_read(shared: Broker, dana: Client, tmp_path: Path) -> None:
+    cache.set("one", [1.5, {"n": None}], 60)
+    seconds_for(dana)
+    store, trap = redis.Redis.from_url(shared.url), pickle.dumps(Trap(tmp_path / "marker"))
+    keys = store.keys()
+    assert len(keys) >= 2
+    for key in keys:
+        store.set(key, trap)
+    seconds_for(dana)  # by the session in the database
+    assert cache.get("one", "none") == "none"
+    assert not (tmp_path / "marker").exists()
+    pickle.loads(trap)
+    assert (tmp_path / "marker").exists(), "it is a trap"
 
 
 def test_pages_are_served_while_redis_is_gone(shared: Broker, dana: Client) -> None:
