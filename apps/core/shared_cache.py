@@ -16,7 +16,7 @@ from redis.exceptions import RedisError
 log = structlog.get_logger(__name__)
 
 AWAY_SECONDS = 5.0  # for so long it is not asked again: a page must not wait for each of its questions
-SESSION_SECONDS = 10
+SESSION_SECONDS = 10  # before the database is asked again whether it still stands
 
 
 class PlainData:

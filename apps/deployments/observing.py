@@ -28,9 +28,7 @@ LEASE_SECONDS = 20  # kept up while a target takes its time, so that a dead work
 RETRY_SECONDS = 30.0  # at most, while a target does not answer: it is used again within a minute of its return
 BUSY_SECONDS = 0.5  # until the next look while something moves
 CALM_SECONDS = 10.0  # and when all is as wanted: what is removed by hand is back well within 30 s
-SILENT_SECONDS = (
-    2.0  # a running replica may leave our question unanswered for so long: with much to do it comes to it late
-)
+SILENT_SECONDS = 2.0  # a running replica may leave our question unanswered for so long: it may have much to do
 DRAIN_GRACE_SECONDS = 3.0  # gateways have taken a draining replica out of their snapshot by then
 FORGIVE_SECONDS = 60.0  # healthy for so long, a replica's earlier failures no longer count
 PARK_AFTER = 5  # lost workers in a row
