@@ -10,8 +10,6 @@ from typing import Any
 
 import pytest
 
-from apps.core.actors import SYSTEM
-from apps.deployments import services as deployments
 from apps.deployments.models import Deployment
 from apps.library.models import Artifact, ModelVersion, VersionFile
 from apps.library.store import get_store
@@ -66,7 +64,8 @@ def built(release: Release) -> Build:
 
 
 def started(release: Release) -> Deployment:
-    deployment = deployments.start_release(actor=SYSTEM, release=release)
+    """What the end of the build has started, after the first look at it."""
+    deployment = release.deployments.get()
     reconcile(deployment.pk)
     deployment.refresh_from_db()
     return deployment
