@@ -208,7 +208,7 @@ def test_a_large_answer_that_breaks_off_does_not_look_complete(gateway: Gateway,
     with pytest.raises((http.client.IncompleteRead, ConnectionError)):
         gateway.infer(endpoint, key)
 
-    assert [window["counts"] for window in gateway.windows_of(endpoint, calls=1)] == [{"5xx": 1}]
+    assert gateway.windows_of(endpoint, calls=1)[-1]["counts"] == {"5xx": 1}
 
 
 @pytest.mark.parametrize(
