@@ -1,7 +1,7 @@
 """Jobs: a name and an id. The row is the truth; Celery is only a doorbell rung after commit.
 
 A ring that gets lost loses nothing: the sweep finds every row that is due and rings again. Without a broker the sweep
-alone rings, once a second, inside the one worker process.
+alone rings, twice a second, inside the one worker process.
 """
 
 import time
