@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from tests.controlplane.running import ROOT, Up, find_free_port, wait_until
 from tests.engines import brokers
 from tests.engines.databases import Cluster, cluster
 from tests.faults.callers import Caller, Calls, compose
-from tests.journeys.calls import call
+from tests.journeys.calls import Answer, call
 
 PARTS = ("web", "gateway", "worker", "clock")
 BODY = {"inputs": [{"name": "x", "datatype": "FP32", "shape": [1, 4], "data": [1, 2, 3, 4]}]}
@@ -58,9 +59,20 @@ class Production:
         self.scene.stdin.flush()
         return self.read_live()
 
+    def wait_until_routed(self) -> None:
+        """Until each gateway has heard of what is live: it loads its routes once a second."""
+        for port in self.gateways:
+            wait_until(partial(self.is_routed, port), BACK_SECONDS, what=f"an answer by the gateway on {port}")
+
+    def is_routed(self, port: int) -> bool:
+        return self.infer(port).status == 200
+
+    def infer(self, port: int) -> Answer:
+        return call(f"http://127.0.0.1:{port}{INFER}", key=self.key, body=BODY)
+
     def answer(self) -> float:
         """What the model makes of the first number, by whichever gateway answers."""
-        done = call(f"http://127.0.0.1:{self.second_port}{INFER}", key=self.key, body=BODY)
+        done = self.infer(self.second_port)
         assert done.status == 200, done.content
         return float(done.json["outputs"][0]["data"][0])
 
@@ -151,6 +163,7 @@ def open_production(folder: Path) -> Iterator[Production]:
             running = Production(up, database, around, people, find_free_port())
             running.read_live()
             running.start_second()
+            running.wait_until_routed()
             yield running
         finally:
             if running is not None:
