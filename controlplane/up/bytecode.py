@@ -1,11 +1,13 @@
-"""Bytecode of the machine learning packages, made beside the running product: ``python -m controlplane.up.bytecode``.
+"""Bytecode of the machine learning packages: ``python -m controlplane.up.bytecode``.
 
 Only sandboxes import them, and those cannot write: without bytecode each examination would compile scikit-learn anew
-(about 6 s instead of 2). Compiling what is compiled already costs next to nothing.
+(about 6 s instead of 2). Compiling what is compiled already costs next to nothing. With ``--yielding`` it leaves the
+processors to the running product, and may take minutes beside one that is busy.
 """
 
 import compileall
 import os
+import sys
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -26,7 +28,8 @@ PACKAGES = (
 
 
 def main() -> None:
-    os.nice(19)
+    if "--yielding" in sys.argv[1:]:
+        os.nice(19)
     for name in PACKAGES:
         spec = find_spec(name)
         if spec and spec.origin:

@@ -43,7 +43,7 @@ def list_parts(settings: LazySettings, *, demo: bool) -> list[Part]:
     if not settings.SLIPWAY_EMBEDDED:
         diary = str(settings.SLIPWAY_HOME / "run" / "clock")
         parts.append(Part("clock", (*_module(CLOCK), "--schedule", diary), ready_word="beat: Starting"))
-    parts.append(Part("bytecode", _module("controlplane.up.bytecode"), is_one_shot=True))
+    parts.append(Part("bytecode", _module("controlplane.up.bytecode --yielding"), is_one_shot=True))
     if demo:
         parts.append(Part("demo", _module("controlplane.demo"), is_one_shot=True))
     return parts
