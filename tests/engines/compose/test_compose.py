@@ -107,7 +107,7 @@ def test_missing_password_stops_the_start_and_is_named(stack: Stack, tmp_path: P
         shutil.copy(stack.folder / name, bare.folder)
     with pytest.raises(AssertionError, match="bare/secrets/redis_conf"):
         bare.compose("up", "--detach", "cache")
-    bare.compose("down", "--volumes")
+    bare.down("--volumes")
 
 
 @pytest.fixture(scope="module")
@@ -183,7 +183,7 @@ def test_killed_containers_come_back_and_with_them_the_model(running: Stack, key
 
 
 def test_down_and_up_again_keeps_everything(running: Stack, key: str) -> None:
-    running.compose("down")
+    running.down()
     running.figures["seconds of a second start"] = running.up()
     wait_for_model(running, key)
     assert "whole" in running.manage("verify_audit")
@@ -194,7 +194,7 @@ def test_backup_restored_into_nothing_is_the_same_installation(running: Stack, k
     backup = Path(running.folder / "backup")
     running.run("sh", "-eu", "-c", script("Back up"))
     assert {file.name for file in backup.iterdir()} == {"audit.tar", "database.dump", "data.tar", "store.tar"}
-    running.compose("down", "--volumes")
+    running.down("--volumes")
     assert running.engine.volumes.list() == []
 
     running.run("sh", "-eu", "-c", script("Restore"))
