@@ -59,7 +59,7 @@ def is_moving(build: Build | None, deployment: Deployment | None) -> bool:
         return deployment.phase in {"pending", "starting", "stopping", "degraded"} or (
             deployment.observed_generation != deployment.generation
         )
-    return build is not None and build.state != Build.State.FAILED
+    return build is not None and build.state not in {Build.State.FAILED, Build.State.SKIPPED}
 
 
 def total_seconds(lines: Sequence[Line]) -> float:
@@ -72,9 +72,8 @@ def _of_build(build: Build) -> list[Line]:
     seconds = None
     if build.started_at:
         seconds = ((build.finished_at or timezone.now()) - build.started_at).total_seconds()
-    state = {"queued": "queued", "running": "running", "failed": "failed"}[build.state]
     newest = "\n".join(build.log.splitlines()[-LOG_LINES:])  # it grows under the reader's eyes
-    return [Line("build", state, seconds, build.started_at, build.failure, newest)]
+    return [Line("build", build.state, seconds, build.started_at, build.failure, newest)]
 
 
 def _of_step(step: Step) -> Line:

@@ -127,8 +127,12 @@ class Build(Leased):
         RUNNING = "running", _("running")
         DONE = "done", _("done")
         FAILED = "failed", _("failed")
+        SKIPPED = "skipped", _("skipped")  # nobody wants the release any more
 
-    MOVES = {"queued": frozenset({"running"}), "running": frozenset({"running", "done", "failed"})}
+    MOVES = {
+        "queued": frozenset({"running", "skipped"}),
+        "running": frozenset({"running", "done", "failed", "skipped"}),
+    }
 
     release = models.ForeignKey(Release, on_delete=models.CASCADE, related_name="builds")
     builder = models.CharField(max_length=30, default="environment")

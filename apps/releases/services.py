@@ -7,6 +7,7 @@ from django.db import DatabaseError, transaction
 from django.db.models.functions import Now
 from django.utils import timezone
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 
 from apps.audit.services import record
 from apps.core import leases
@@ -22,6 +23,13 @@ from apps.targets.models import GPU_KINDS, WALLED_KINDS, Endpoint, Environment, 
 BUILD_LEASE_SECONDS = 20  # kept up while it is built
 BUILD_ATTEMPTS = 3
 TIER_2_APPROVALS = 2
+WORKER_LOST = gettext_noop("The worker was lost every time while building.")
+NOT_APPROVED = gettext_noop("It is not approved.")
+NOT_BUILT: dict[str, str] = {
+    Release.State.WITHDRAWN: gettext_noop("It was taken back before it was built."),
+    Release.State.EXPIRED: gettext_noop("Its approval expired before it was built."),
+    Release.State.SUPERSEDED: gettext_noop("A newer release took its place before it was built."),
+}
 GPU_FORMAT = "onnx"  # whose loader uses a GPU where its packages do
 
 
@@ -122,7 +130,7 @@ def retry_build(*, actor: Actor, release: Release) -> Build:
     actor.require("deployment.start", release.project)
     if release.state != Release.State.APPROVED:
         raise StateConflict(_("Only an approved release can be built."))
-    if release.builds.exclude(state=Build.State.FAILED).exists():
+    if release.builds.exclude(state__in=[Build.State.FAILED, Build.State.SKIPPED]).exists():
         raise StateConflict(_("There is a build already that has not failed."))
     build = _queue_build(release)
     record(actor, "release.build_retried", release, after={"build": build.pk})
@@ -185,16 +193,22 @@ def approvals_for(version: ModelVersion, environment: Environment) -> int:
 
 @transaction.atomic
 def begin_build(pk: int) -> Build | None:
-    """Take the lease on a build that is due, or None. Refuses to build what is no longer what was approved."""
+    """Take the lease on a build that is due, or None.
+
+    Refuses to build what is no longer what was approved, and skips what nobody wants any more.
+    """
     build = leases.take(Build, pk, seconds=BUILD_LEASE_SECONDS, state__in=["queued", "running"])
     if build is None:
         return None
     release = build.release
-    if release.state != Release.State.APPROVED or current_subject(release) != release.subject:
-        fail_build(build, kind="subject_changed", message=_plain("What was approved has changed or was taken back."))
+    if release.state != Release.State.APPROVED:
+        _skip_build(build, message=_plain(NOT_BUILT.get(release.state, NOT_APPROVED)))
+        return None
+    if current_subject(release) != release.subject:
+        fail_build(build, kind="subject_changed", message=_plain(gettext_noop("What was approved has changed.")))
         return None
     if build.attempts > BUILD_ATTEMPTS:
-        fail_build(build, kind="worker_lost", message=_plain("The worker was lost every time while building."))
+        fail_build(build, kind="worker_lost", message=_plain(WORKER_LOST))
         return None
     if build.state == Build.State.QUEUED:
         advance(build, Build.State.RUNNING, started_at=timezone.now())
@@ -253,6 +267,12 @@ def fail_build(
     advance(build, Build.State.FAILED, failure_kind=kind, failure=message, log=log, finished_at=timezone.now())
     record(SYSTEM, "build.failed", build.release, after={"build": build.pk, "kind": kind})
     return build
+
+
+def _skip_build(build: Build, *, message: dict[str, Any]) -> None:
+    leases.release(build, due_in=None)
+    advance(build, Build.State.SKIPPED, failure=message, finished_at=timezone.now())
+    record(SYSTEM, "build.skipped", build.release, after={"build": build.pk, "release": build.release.state})
 
 
 @transaction.atomic

@@ -16,7 +16,8 @@ from apps.deployments.samples import samples, short_request
 from apps.deployments.trying import fit_shape, request_from
 from apps.monitoring import intake
 from apps.monitoring.models import Sample
-from apps.releases.models import Release
+from apps.releases import services as releases
+from apps.releases.models import Build, Release
 from apps.targets.models import Endpoint, Environment, Target
 from tests.cast import Cast
 from tests.deployments.conftest import Look
@@ -117,6 +118,22 @@ def test_what_cannot_be_started_now_says_why(
     Environment.objects.update(starts_by_itself=False)
     waiting = omar.get(page("release_progress", built().pk)).content.decode()
     assert 'title="The target “lab” is disabled' in waiting
+
+
+def test_a_release_that_is_overtaken_before_it_is_built_says_so_and_has_not_failed(
+    cast: Cast, omar: Client, endpoint: Endpoint, built: Built, look: Look
+) -> None:
+    older, newer = built(), built()
+    Build.objects.filter(release=older).update(state="queued", due_at=timezone.now())  # all builders are busy
+    assert "every 1s" in omar.get(page("release_progress", older.pk)).content.decode()
+    look(deployments.start_release(actor=cast.actor("omar"), release=newer), times=3)
+    older.refresh_from_db()
+    assert older.state == "superseded"
+    assert releases.begin_build(older.builds.get().pk) is None
+    text = omar.get(page("release_progress", older.pk)).content.decode()
+    assert "A newer release took its place before it was built." in text
+    for words in ("every 1s", "tone-bad", "Build again"):
+        assert words not in text
 
 
 def test_a_failure_is_shown_with_its_log_line(

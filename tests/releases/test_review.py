@@ -1,5 +1,7 @@
 """Who may let what go live: the release workflow, told by the people in it."""
 
+import json
+
 import pytest
 from django.db import DatabaseError, transaction
 
@@ -8,6 +10,8 @@ from apps.accounts.models import ApiKey, Membership
 from apps.audit.models import Entry
 from apps.core.errors import Invalid, NotAllowed, StateConflict
 from apps.core.jobs import Job
+from apps.core.messages import say
+from apps.core.states import advance
 from apps.library.models import ModelVersion
 from apps.releases import services as releases
 from apps.releases.models import Build, Release, Review
@@ -99,6 +103,26 @@ def test_what_changes_between_approval_and_build_is_not_built(cast: Cast) -> Non
     assert releases.begin_build(build.pk) is None
     build.refresh_from_db()
     assert (build.state, build.failure_kind) == ("failed", "subject_changed")
+
+
+@pytest.mark.parametrize(
+    ("end", "words"),
+    [
+        ("withdrawn", "It was taken back before it was built."),
+        ("superseded", "A newer release took its place before it was built."),
+        ("expired", "Its approval expired before it was built."),
+    ],
+)
+def test_what_nobody_wants_any_more_is_not_built_and_that_is_no_failure(cast: Cast, end: str, words: str) -> None:
+    release = propose(cast)
+    releases.approve(actor=cast.actor("rhea"), release=release, subject=release.subject)
+    advance(release, end)
+    build = Build.objects.get()
+    assert releases.begin_build(build.pk) is None
+    build.refresh_from_db()
+    assert (build.state, build.failure_kind, build.due_at) == ("skipped", "", None)
+    assert say(build.failure) == words
+    assert json.loads(Entry.objects.get(action="build.skipped").after) == {"build": build.pk, "release": end}
 
 
 def test_two_approvals_are_two_people(cast: Cast) -> None:
