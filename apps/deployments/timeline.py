@@ -9,7 +9,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from apps.deployments.models import Deployment, Step
-from apps.releases.models import Build
+from apps.releases.models import Build, Release
 
 TITLES = {
     "lock": _("Lock packages"),
@@ -59,7 +59,10 @@ def is_moving(build: Build | None, deployment: Deployment | None) -> bool:
         return deployment.phase in {"pending", "starting", "stopping", "degraded"} or (
             deployment.observed_generation != deployment.generation
         )
-    return build is not None and build.state not in {Build.State.FAILED, Build.State.SKIPPED}
+    if build is None:
+        return False
+    may_start = build.state == Build.State.DONE and build.release.state == Release.State.APPROVED
+    return may_start or build.state in {Build.State.QUEUED, Build.State.RUNNING}
 
 
 def total_seconds(lines: Sequence[Line]) -> float:

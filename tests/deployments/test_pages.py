@@ -136,6 +136,15 @@ def test_a_release_that_is_overtaken_before_it_is_built_says_so_and_has_not_fail
         assert words not in text
 
 
+def test_the_page_of_what_was_built_and_overtaken_looks_for_nothing_more(
+    cast: Cast, omar: Client, endpoint: Endpoint, built: Built, look: Look
+) -> None:
+    older, newer = built(), built()
+    assert "every 1s" in omar.get(page("release_progress", older.pk)).content.decode()
+    look(deployments.start_release(actor=cast.actor("omar"), release=newer), times=3)
+    assert "every 1s" not in omar.get(page("release_progress", older.pk)).content.decode()
+
+
 def test_a_failure_is_shown_with_its_log_line(
     cast: Cast, omar: Client, endpoint: Endpoint, target: FakeTarget, built: Built, look: Look
 ) -> None:
