@@ -130,7 +130,7 @@ def retry_build(*, actor: Actor, release: Release) -> Build:
     actor.require("deployment.start", release.project)
     if release.state != Release.State.APPROVED:
         raise StateConflict(_("Only an approved release can be built."))
-    if release.builds.exclude(state__in=[Build.State.FAILED, Build.State.SKIPPED]).exists():
+    if release.builds.exclude(state=Build.State.FAILED).exists():
         raise StateConflict(_("There is a build already that has not failed."))
     build = _queue_build(release)
     record(actor, "release.build_retried", release, after={"build": build.pk})
@@ -202,7 +202,7 @@ def begin_build(pk: int) -> Build | None:
         return None
     release = build.release
     if release.state != Release.State.APPROVED:
-        _skip_build(build, message=_plain(NOT_BUILT.get(release.state, NOT_APPROVED)))
+        _skip_build(build)
         return None
     if current_subject(release) != release.subject:
         fail_build(build, kind="subject_changed", message=_plain(gettext_noop("What was approved has changed.")))
@@ -269,9 +269,11 @@ def fail_build(
     return build
 
 
-def _skip_build(build: Build, *, message: dict[str, Any]) -> None:
+def _skip_build(build: Build) -> None:
+    """End a build whose release is not approved any more, which is no failure."""
     leases.release(build, due_in=None)
-    advance(build, Build.State.SKIPPED, failure=message, finished_at=timezone.now())
+    why = _plain(NOT_BUILT.get(build.release.state, NOT_APPROVED))
+    advance(build, Build.State.SKIPPED, failure=why, finished_at=timezone.now())
     record(SYSTEM, "build.skipped", build.release, after={"build": build.pk, "release": build.release.state})
 
 

@@ -29,8 +29,7 @@ def _lost_work(lab: Lab) -> Iterator[str]:
         yield f"{version} is {version.state}"
     for version in ModelVersion.objects.filter(state="refused"):
         yield f"{version} was refused"
-    overtaken = Build.objects.filter(state="skipped", release__state="superseded")
-    for build in Build.objects.exclude(state="done").exclude(pk__in=overtaken):
+    for build in Build.objects.exclude(state="done").exclude(state="skipped", release__state="superseded"):
         yield f"build {build.pk} is {build.state} {build.failure}"
     for release in due_starts():
         yield f"release {release.pk} was not started"
