@@ -39,6 +39,7 @@ pipeline = catch_errors cache listing_formats names s3api tempauth bulk slo dlo 
 [app:proxy-server]
 use = egg:swift#proxy
 account_autocreate = true
+error_suppression_interval = 0
 [filter:cache]
 use = egg:swift#memcache
 memcache_servers = 127.0.0.1:11211
