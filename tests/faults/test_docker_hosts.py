@@ -35,7 +35,7 @@ BACK_SECONDS = 60.0  # from the host's return until all is as wanted
 HEALED_SECONDS = 30.0
 INTO_A_START = 9000  # bytes to the engine: the first look is over, and a container is on its way
 OF_A_CONNECTION = 4000  # the handshake passes, and not much after it
-HELD_SECONDS = 15.0  # that a worker who waits for a host that hangs would add to a start elsewhere
+HELD_SECONDS = 15.0  # that a worker who waits for a host that hangs adds to a start elsewhere (may take twice as long)
 
 
 @pytest.fixture
@@ -114,7 +114,7 @@ def test_a_host_that_breaks_in_the_middle_of_a_start_in_any_way_is_waited_for(fl
         print(f"  {way}: said so within {waited:.1f} s, live {lived[way] - mended:.1f} s after its return")
     print(f"  a start on another host took {beside:.1f} s meanwhile, {usual:.1f} s before")
     assert {way: len(names) for way, names in left.items()} == dict.fromkeys(WAYS, 2), left
-    assert beside < usual + HELD_SECONDS
+    assert beside < 2 * usual + HELD_SECONDS
 
 
 def test_what_was_removed_or_exchanged_on_a_host_is_back_and_what_is_foreign_stays(fleet: Fleet) -> None:
