@@ -23,8 +23,6 @@ from apps.targets.models import GPU_KINDS, WALLED_KINDS, Endpoint, Environment, 
 BUILD_LEASE_SECONDS = 20  # kept up while it is built
 BUILD_ATTEMPTS = 3
 TIER_2_APPROVALS = 2
-WORKER_LOST = gettext_noop("The worker was lost every time while building.")
-NOT_APPROVED = gettext_noop("It is not approved.")
 NOT_BUILT: dict[str, str] = {
     Release.State.WITHDRAWN: gettext_noop("It was taken back before it was built."),
     Release.State.EXPIRED: gettext_noop("Its approval expired before it was built."),
@@ -208,7 +206,8 @@ def begin_build(pk: int) -> Build | None:
         fail_build(build, kind="subject_changed", message=_plain(gettext_noop("What was approved has changed.")))
         return None
     if build.attempts > BUILD_ATTEMPTS:
-        fail_build(build, kind="worker_lost", message=_plain(WORKER_LOST))
+        lost = gettext_noop("The worker was lost every time while building.")
+        fail_build(build, kind="worker_lost", message=_plain(lost))
         return None
     if build.state == Build.State.QUEUED:
         advance(build, Build.State.RUNNING, started_at=timezone.now())
@@ -272,7 +271,7 @@ def fail_build(
 def _skip_build(build: Build) -> None:
     """End a build whose release is not approved any more, which is no failure."""
     leases.release(build, due_in=None)
-    why = _plain(NOT_BUILT.get(build.release.state, NOT_APPROVED))
+    why = _plain(NOT_BUILT.get(build.release.state, gettext_noop("It is not approved.")))
     advance(build, Build.State.SKIPPED, failure=why, finished_at=timezone.now())
     record(SYSTEM, "build.skipped", build.release, after={"build": build.pk, "release": build.release.state})
 
